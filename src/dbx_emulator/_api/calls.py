@@ -1,0 +1,96 @@
+"""One call on its way through: what the handlers are given and what they leave behind for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dbx_emulator._api.codec import Codec, Version
+from dbx_emulator._api.control import Control
+from dbx_emulator._api.decoding import decode_body, decode_query
+from dbx_emulator._api.messages import Request
+from dbx_emulator._core.engine import Engine
+from dbx_emulator._core.runs import JobRun
+from dbx_emulator._core.states import LifeCycleState
+
+__all__ = ["Call", "Handler", "Route", "Service"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What handlers work on.
+
+    Attributes:
+        engine: The runs.
+        codec: Their rendering.
+        control: What the test's author may do.
+        host_metadata: The body of /.well-known/databricks-config.
+    """
+
+    engine: Engine
+    codec: Codec
+    control: Control
+    host_metadata: bytes
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of one route.
+
+    Attributes:
+        request: What came in.
+        query: The query of the target, percent-encoded.
+        version: The API version of the path.
+        service: What to work on.
+        job_run: The run the call turned out to be about, for the journal.
+        state_before: That run's life-cycle state before the call; `None` if there was no run.
+    """
+
+    request: Request
+    query: str
+    version: Version
+    service: Service
+    job_run: JobRun | None = None
+    state_before: LifeCycleState | None = None
+
+    def parameters(self, struct: type[T]) -> T:
+        """Return the parameters of a GET.
+
+        Raises:
+            ApiError: They are not what `struct` says.
+        """
+        return decode_query(self.query, self.request.body, struct)
+
+    def body(self, struct: type[T]) -> T:
+        """Return the body of a POST.
+
+        Raises:
+            ApiError: It is not what `struct` says.
+        """
+        return decode_body(self.request.body, struct)
+
+
+#: Answers a call with the body of a 200.
+Handler = Callable[[Call], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Something that can be called.
+
+    Attributes:
+        name: What the journal and faults call it, without version: `runs/submit`.
+        method: The HTTP method.
+        handler: Who answers.
+        is_public: Whether it is answered without credentials.
+        is_control: Whether it steers the emulator; then no fault strikes it and the journal leaves it out.
+    """
+
+    name: str
+    method: str
+    handler: Handler
+    is_public: bool = False
+    is_control: bool = False

@@ -1,0 +1,159 @@
+"""The control API under /__dbx/: what a test can do in Python, another process can do over HTTP.
+
+`Control` is the one definition of what can be done; the routes below only decode and encode. It needs the
+workspace's own token, but for the question whether the server is up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dbx_emulator._api.structs import AddFault, AddScenario, JsonObject, MoveClock
+from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.errors import UsageError, nearest
+from dbx_emulator._core.faults import KINDS, Fault, Faults
+from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.scenarios import Outcome, Scenario, Scenarios
+
+if TYPE_CHECKING:
+    from dbx_emulator._api.calls import Call
+
+__all__ = [
+    "Control",
+    "add_fault",
+    "add_scenario",
+    "clear_faults",
+    "clear_journal",
+    "clear_scenarios",
+    "get_clock",
+    "get_health",
+    "list_faults",
+    "list_journal",
+    "list_scenarios",
+    "move_clock",
+]
+
+
+class Control:
+    """What the author of a test may do to a workspace.
+
+    Args:
+        clock: Its time.
+        scenarios: What happens to its runs.
+        faults: What happens to calls.
+        journal: What was called.
+    """
+
+    def __init__(self, *, clock: Clock, scenarios: Scenarios, faults: Faults, journal: Journal) -> None:
+        self.clock = clock
+        self.scenarios = scenarios
+        self.faults = faults
+        self.journal = journal
+
+    def describe_clock(self) -> JsonObject:
+        """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""
+        return {"policy": self.clock.policy, "rate": self.clock.rate, "now_ms": self.clock.now_ms}
+
+    def add_scenario(self, run_name: str, outcomes: list[JsonObject]) -> Scenario:
+        """Add a scenario from plain data.
+
+        Raises:
+            UsageError: A field that no outcome has, or a value that it cannot have.
+        """
+        return self.scenarios.add(run_name, [_build(Outcome, outcome) for outcome in outcomes])
+
+    def add_fault(self, fields: JsonObject) -> Fault:
+        """Arm a fault from plain data; `kind` says which.
+
+        Raises:
+            UsageError: An unknown kind, a field it does not have, or a value that it cannot have.
+        """
+        kind = str(fields.pop("kind", ""))
+        if kind not in KINDS:
+            raise UsageError(f"kind: {kind!r} is none of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+        return self.faults.add(_build(KINDS[kind], fields))
+
+
+def _build(value_type: Any, fields: JsonObject) -> Any:
+    allowed = [name for name, field in value_type.__dataclass_fields__.items() if field.init]
+    for name in fields:
+        if name not in allowed:
+            what = value_type.__name__
+            raise UsageError(f"{what} has no {name!r}; it has {', '.join(allowed)}{nearest(name, allowed)}")
+    try:
+        return value_type(**fields)
+    except TypeError as error:
+        raise UsageError(f"{value_type.__name__}: {error}") from None
+
+
+def get_health(call: Call) -> bytes:
+    """Answer GET /__dbx/health: the server is up."""
+    return msgspec.json.encode({"status": "ok"} | call.service.control.describe_clock())
+
+
+def get_clock(call: Call) -> bytes:
+    """Answer GET /__dbx/clock."""
+    return msgspec.json.encode(call.service.control.describe_clock())
+
+
+def move_clock(call: Call) -> bytes:
+    """Answer POST /__dbx/clock: move time forward and let happen what falls due."""
+    call.service.control.clock.advance(call.body(MoveClock).advance)
+    call.service.engine.drain()
+    return get_clock(call)
+
+
+def list_scenarios(call: Call) -> bytes:
+    """Answer GET /__dbx/scenarios."""
+    return msgspec.json.encode({"scenarios": list(call.service.control.scenarios)})
+
+
+def add_scenario(call: Call) -> bytes:
+    """Answer POST /__dbx/scenarios."""
+    body = call.body(AddScenario)
+    return msgspec.json.encode(call.service.control.add_scenario(body.run_name, body.outcomes))
+
+
+def clear_scenarios(call: Call) -> bytes:
+    """Answer DELETE /__dbx/scenarios."""
+    call.service.control.scenarios.clear()
+    return b"{}"
+
+
+def list_faults(call: Call) -> bytes:
+    """Answer GET /__dbx/faults, with how often each has struck."""
+    return msgspec.json.encode({"faults": [_describe(fault) for fault in call.service.control.faults]})
+
+
+def add_fault(call: Call) -> bytes:
+    """Answer POST /__dbx/faults."""
+    fields = msgspec.to_builtins(call.body(AddFault))
+    return msgspec.json.encode(_describe(call.service.control.add_fault(fields)))
+
+
+def clear_faults(call: Call) -> bytes:
+    """Answer DELETE /__dbx/faults."""
+    call.service.control.faults.clear()
+    return b"{}"
+
+
+def list_journal(call: Call) -> bytes:
+    """Answer GET /__dbx/journal: all entries that are kept, oldest first."""
+    entries = [entry._asdict() for entry in call.service.control.journal]
+    return msgspec.json.encode({"entries": entries})
+
+
+def clear_journal(call: Call) -> bytes:
+    """Answer DELETE /__dbx/journal."""
+    call.service.control.journal.clear()
+    return b"{}"
+
+
+def _describe(fault: Fault) -> JsonObject:
+    return {"kind": fault.kind} | {
+        name: dict(value) if name == "headers" else value
+        for name in fault.__dataclass_fields__
+        if (value := getattr(fault, name)) is not None
+    }

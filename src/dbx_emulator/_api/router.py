@@ -1,0 +1,131 @@
+"""Which handler answers which method and path, and what a path without one is told.
+
+Source: [routes.three-versions] measured: clients call the same endpoints under /api/2.0, /api/2.1 and /api/2.2
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dbx_emulator._api import adjacent, control, runs
+from dbx_emulator._api.calls import Route
+from dbx_emulator._api.codec import Version
+from dbx_emulator._api.errors import endpoint_not_found, not_implemented
+from dbx_emulator._core.errors import ApiError, nearest
+
+__all__ = ["API_ROUTES", "ROUTES", "Match", "no_route"]
+
+_VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
+
+_JOBS = [
+    Route("runs/submit", "POST", runs.submit_run),
+    Route("runs/get", "GET", runs.get_run),
+    Route("runs/list", "GET", runs.list_runs),
+    Route("runs/cancel", "POST", runs.cancel_run),
+    Route("runs/get-output", "GET", runs.get_run_output),
+]
+
+_CONTROL = [
+    Route("health", "GET", control.get_health, is_public=True, is_control=True),
+    Route("clock", "GET", control.get_clock, is_control=True),
+    Route("clock", "POST", control.move_clock, is_control=True),
+    Route("scenarios", "GET", control.list_scenarios, is_control=True),
+    Route("scenarios", "POST", control.add_scenario, is_control=True),
+    Route("scenarios", "DELETE", control.clear_scenarios, is_control=True),
+    Route("faults", "GET", control.list_faults, is_control=True),
+    Route("faults", "POST", control.add_fault, is_control=True),
+    Route("faults", "DELETE", control.clear_faults, is_control=True),
+    Route("journal", "GET", control.list_journal, is_control=True),
+    Route("journal", "DELETE", control.clear_journal, is_control=True),
+]
+
+_HOST_METADATA = Route(
+    "well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True
+)
+
+
+class Match(NamedTuple):
+    """A route and the API version under which it was called."""
+
+    route: Route
+    version: Version
+
+
+ROUTES: dict[tuple[str, str], Match] = (
+    {
+        (route.method, f"/api/{version}/jobs/{route.name}"): Match(route, version)
+        for version in _VERSIONS
+        for route in _JOBS
+    }
+    | {(route.method, f"/__dbx/{route.name}"): Match(route, "2.2") for route in _CONTROL}
+    | {("GET", "/.well-known/databricks-config"): Match(_HOST_METADATA, "2.2")}
+)
+
+#: The names by which faults know the routes.
+API_ROUTES = frozenset(route.name for route in (*_JOBS, _HOST_METADATA))
+
+#: Endpoints of the Jobs API that the real service has.
+#: Source: [routes.jobs-endpoints] sdk: databricks-sdk-py, jobs.py (JobsAPI)
+_KNOWN_JOBS = frozenset(
+    {
+        "create",
+        "get",
+        "list",
+        "update",
+        "reset",
+        "delete",
+        "run-now",
+        "runs/cancel-all",
+        "runs/delete",
+        "runs/export",
+        "runs/repair",
+    }
+)
+
+#: First segments of Databricks' other APIs.
+#: Source: [routes.other-apis] documented: Databricks REST API reference, list of services
+_KNOWN_APIS = frozenset(
+    {
+        "accounts",
+        "apps",
+        "clusters",
+        "dbfs",
+        "fs",
+        "git-credentials",
+        "instance-pools",
+        "instance-profiles",
+        "lakeview",
+        "libraries",
+        "mlflow",
+        "permissions",
+        "pipelines",
+        "policies",
+        "preview",
+        "repos",
+        "secrets",
+        "serving-endpoints",
+        "settings",
+        "sql",
+        "token",
+        "unity-catalog",
+        "vector-search",
+        "workspace",
+        "workspace-files",
+    }
+)
+
+_API_PATH = re.compile(r"/api/(?P<version>2\.[0-2])/(?P<endpoint>(?P<service>[^/]+).*)")
+
+
+def no_route(method: str, path: str) -> ApiError:
+    """Return what a path that nothing serves is told: 501 for an API that exists elsewhere, else 404."""
+    match = _API_PATH.fullmatch(path)
+    if match is None:
+        return endpoint_not_found(method, path)
+    endpoint = match["endpoint"]
+    if endpoint.removeprefix("jobs/") in _KNOWN_JOBS or match["service"] in _KNOWN_APIS:
+        served = [f"jobs/{route.name}" for route in _JOBS]
+        closest = nearest(endpoint, served) or f" (nearest: {served[0]})"
+        return not_implemented(f"{endpoint}", f"It emulates {', '.join(served)}{closest}.")
+    return endpoint_not_found(method, path)

@@ -1,0 +1,110 @@
+"""The endpoints of runs: submit, get, list, cancel, get-output."""
+
+from __future__ import annotations
+
+from dbx_emulator._api.calls import Call
+from dbx_emulator._api.codec import read_page_token, write_page_token
+from dbx_emulator._api.errors import invalid_parameter, run_does_not_exist
+from dbx_emulator._api.structs import CancelRun, GetRun, GetRunOutput, ListRuns, SubmitRun
+from dbx_emulator._api.validation import validate_submit
+from dbx_emulator._core.runs import JobRun, TaskRun
+
+__all__ = ["cancel_run", "get_run", "get_run_output", "list_runs", "submit_run"]
+
+#: Source: [runs.list.limit] documented: Jobs API 2.1 OpenAPI document (1 to 25, 20 if left out)
+_LONGEST_PAGE = 25
+
+#: Source: [runs.list.offset] documented: Databricks REST API reference, Jobs, runs/list
+_LARGEST_OFFSET = 10_000
+
+
+def submit_run(call: Call) -> bytes:
+    """Answer POST runs/submit."""
+    body = call.body(SubmitRun)
+    call.job_run = call.service.engine.submit(validate_submit(body, version=call.version))
+    return b'{"run_id":%d}' % call.job_run.run_id
+
+
+def get_run(call: Call) -> bytes:
+    """Answer GET runs/get, for the id of a job run or of a task run."""
+    parameters = call.parameters(GetRun)
+    job_run, task_run = _find(call, parameters.run_id)
+    page_token = parameters.page_token if call.version == "2.2" else ""
+    return call.service.codec.get_run(job_run, task_run, version=call.version, page_token=page_token)
+
+
+def get_run_output(call: Call) -> bytes:
+    """Answer GET runs/get-output, for the id of a task run.
+
+    Source: [runs.get-output.parent] measured: databricks/databricks-sdk-py#997
+    """
+    job_run, task_run = _find(call, call.parameters(GetRunOutput).run_id)
+    if task_run is None:
+        raise invalid_parameter(
+            "Retrieving the output of runs with multiple tasks is not supported. "
+            "Please retrieve the output of each individual task run instead."
+        )
+    return call.service.codec.get_run_output(job_run, task_run)
+
+
+def cancel_run(call: Call) -> bytes:
+    """Answer POST runs/cancel, for the id of a job run or of a task run.
+
+    Source: [runs.cancel.empty-object] sdk: databricks-sdk-py, jobs.py (JobsAPI.cancel_run)
+    """
+    job_run, task_run = _find(call, call.body(CancelRun).run_id)
+    call.service.engine.cancel(job_run, task_run)
+    return b"{}"
+
+
+def list_runs(call: Call) -> bytes:
+    """Answer GET runs/list: job runs, the newest first.
+
+    Source: [runs.list.newest-first] documented: Jobs API 2.1 reference (descending order by start time)
+    Source: [runs.list.empty] measured: a recorded answer without runs is {"has_more": false}
+    """
+    parameters = call.parameters(ListRuns)
+    limit = _page_length(parameters)
+    before = read_page_token(parameters.page_token) if parameters.page_token else None
+    to_skip = parameters.offset
+    items: list[bytes] = []
+    runs = call.service.engine.store.newest_first(before=before, active_only=parameters.active_only)
+    for position, job_run in runs:
+        if parameters.completed_only and not job_run.is_terminal:
+            continue
+        if to_skip:
+            to_skip -= 1
+            continue
+        if len(items) == limit:
+            next_page_token = write_page_token(position + 1).encode()
+            return b'{"runs":[%b],"has_more":true,"next_page_token":"%b"}' % (
+                b",".join(items),
+                next_page_token,
+            )
+        items.append(call.service.codec.list_item(job_run, expand_tasks=parameters.expand_tasks))
+    runs_field = b'"runs":[%b],' % b",".join(items) if items else b""
+    return b'{%b"has_more":false}' % runs_field
+
+
+def _page_length(parameters: ListRuns) -> int:
+    if parameters.active_only and parameters.completed_only:
+        raise invalid_parameter("active_only and completed_only cannot both be true.")
+    if not 0 <= parameters.limit <= _LONGEST_PAGE:
+        raise invalid_parameter("Invalid value for parameter limit")
+    if not 0 <= parameters.offset <= _LARGEST_OFFSET:
+        raise invalid_parameter("Invalid value for parameter offset")
+    return parameters.limit or _LONGEST_PAGE
+
+
+def _find(call: Call, run_id: int) -> tuple[JobRun, TaskRun | None]:
+    """Return the runs with that id and note it for the journal.
+
+    Raises:
+        ApiError: 400, there is no such run.
+    """
+    found = call.service.engine.store.find(run_id)
+    if found is None:
+        raise run_does_not_exist(run_id)
+    call.job_run = found[0]
+    call.state_before = found[0].life_cycle_state
+    return found

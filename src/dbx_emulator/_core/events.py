@@ -1,0 +1,61 @@
+"""The heap: what is due, in the order of (deadline, sequence)."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbx_emulator._core.lifecycle import Event
+    from dbx_emulator._core.runs import JobRun, TaskRun
+
+__all__ = ["Due", "EventHeap"]
+
+
+@dataclass(slots=True, eq=False)
+class Due:
+    """One event of one task run, due at a moment.
+
+    It is void once the task run has another event scheduled: cancelling replaces what would have come.
+    """
+
+    deadline_ms: int
+    job_run: JobRun
+    task_run: TaskRun
+    event: Event
+
+    @property
+    def is_void(self) -> bool:
+        return self.task_run.due is not self
+
+
+class EventHeap:
+    """Events to come. Two that are due at one moment come in the order in which they were scheduled."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Due]] = []
+        self._sequence = 0
+
+    def schedule(self, due: Due) -> None:
+        """Make `due` the next event of its task run, in place of any other."""
+        due.task_run.due = due
+        self._sequence += 1
+        heapq.heappush(self._heap, (due.deadline_ms, self._sequence, due))
+
+    def pop_due(self, now_ms: int) -> Due | None:
+        """Remove and return the first event due by `now_ms`, or `None`."""
+        heap = self._heap
+        while heap and heap[0][0] <= now_ms:
+            due = heapq.heappop(heap)[2]
+            if not due.is_void:
+                due.task_run.due = None
+                return due
+        return None
+
+    def next_deadline_ms(self) -> int | None:
+        """Return when the next event is due, or `None` if nothing is to come."""
+        heap = self._heap
+        while heap and heap[0][2].is_void:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None

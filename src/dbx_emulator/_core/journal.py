@@ -1,0 +1,92 @@
+"""What happened: one entry for each call of the API, oldest first, bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, overload
+
+__all__ = ["Journal", "JournalEntry"]
+
+
+class JournalEntry(NamedTuple):
+    """One call.
+
+    Attributes:
+        sequence: Its number, from 1; numbers go on when old entries are dropped.
+        now_ms: When it was answered, in epoch milliseconds of virtual time.
+        method: The HTTP method.
+        path: The path as it was called, without the query.
+        route: What was called, without the version: `runs/submit`; an empty string if nothing serves the path.
+        run_id: The run it was about, as far as known; `None` otherwise.
+        status_code: The status the service answered with, even if the answer was lost.
+        error_code: The error code it answered with; `None` if it was no error.
+        fault: The kind of the fault that struck; `None` if none did.
+        states: The life-cycle states of the run before and after the call; `None` where there was no run.
+    """
+
+    sequence: int
+    now_ms: int
+    method: str
+    path: str
+    route: str
+    run_id: int | None
+    status_code: int
+    error_code: str | int | None
+    fault: str | None
+    states: tuple[str | None, str | None]
+
+
+class Journal(Sequence[JournalEntry]):
+    """The calls of a workspace.
+
+    Args:
+        limit: How many entries are kept; the oldest are dropped.
+    """
+
+    def __init__(self, *, limit: int = 10_000) -> None:
+        self._entries: deque[JournalEntry] = deque(maxlen=limit)
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[JournalEntry]:
+        return iter(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> JournalEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[JournalEntry]: ...
+    def __getitem__(self, index: int | slice) -> JournalEntry | Sequence[JournalEntry]:
+        if isinstance(index, slice):
+            return list(self._entries)[index]
+        return self._entries[index]
+
+    def calls(self, route: str) -> list[JournalEntry]:
+        """Return the calls of one route, such as `runs/submit`, oldest first."""
+        return [entry for entry in self._entries if entry.route == route]
+
+    def record(
+        self,
+        now_ms: int,
+        method: str,
+        path: str,
+        route: str,
+        run_id: int | None,
+        status_code: int,
+        error_code: str | int | None,
+        fault: str | None,
+        states: tuple[str | None, str | None],
+    ) -> None:
+        """Write down one call."""
+        self._sequence += 1
+        self._entries.append(
+            JournalEntry(
+                self._sequence, now_ms, method, path, route, run_id, status_code, error_code, fault, states
+            )
+        )
+
+    def clear(self) -> None:
+        """Forget all entries. Numbers go on."""
+        self._entries.clear()

@@ -1,0 +1,184 @@
+"""The records: job runs and the task runs below them.
+
+Owns what is known of a run. It decides nothing: the engine changes records, the codec reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dbx_emulator._core.events import Due
+from dbx_emulator._core.lifecycle import MESSAGES, TERMINAL, JobRunState
+from dbx_emulator._core.scenarios import Outcome, StageTimes
+from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
+
+__all__ = ["JobRun", "SubmittedRun", "SubmittedTask", "TaskRun", "TimelineEntry"]
+
+
+class TimelineEntry(NamedTuple):
+    """One change of state.
+
+    Attributes:
+        at_ms: When, in epoch milliseconds of virtual time.
+        task_key: Which task run changed.
+        life_cycle_state: What it became.
+    """
+
+    at_ms: int
+    task_key: str
+    life_cycle_state: LifeCycleState
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedTask:
+    """One task of a submitted run.
+
+    Attributes:
+        task_key: Its name within the run.
+        depends_on: The task keys it waits for.
+        has_new_cluster: Whether the service is to make a cluster for it.
+        existing_cluster_id: The cluster it names; an empty string if none.
+        spec: What was submitted for it, as JSON, to be shown again by runs/get.
+    """
+
+    task_key: str
+    depends_on: tuple[str, ...]
+    has_new_cluster: bool
+    existing_cluster_id: str
+    spec: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedRun:
+    """A run as it was submitted and found valid.
+
+    Attributes:
+        run_name: Its name.
+        tasks: Its tasks, at least one.
+        is_flat: Whether the body had no `tasks`, so that the run is its only task run.
+        idempotency_token: The token it was submitted with, or an empty string.
+        spec: The run-level fields that are shown again, as JSON.
+    """
+
+    run_name: str
+    tasks: tuple[SubmittedTask, ...]
+    is_flat: bool
+    idempotency_token: str
+    spec: bytes
+
+
+@dataclass(slots=True, eq=False)
+class TaskRun:
+    """The run of one task.
+
+    Attributes:
+        run_id: Its own run id; in a flat run the job run's.
+        task: What was submitted.
+        outcome: What happens to it.
+        times: How long its stages take.
+        life_cycle_state: Where it is.
+        entered_ms: When it came into its state, in epoch milliseconds.
+        code: Why it ended; `None` before.
+        type: Whose fault it was; `None` before.
+        result_state: How it ended; `None` before.
+        end_message: The state message it ends with.
+        start_time_ms: When its cluster was requested; 0 before.
+        end_time_ms: When it ended; 0 before.
+        setup_duration_ms: Time until the cluster was ready, in whole seconds; 0 before.
+        execution_duration_ms: Time the work took, in whole seconds; 0 before.
+        cleanup_duration_ms: Time the clean-up took, in whole seconds; 0 before.
+        queue_duration_ms: Time in the queue.
+        cluster_id: The cluster it runs on; an empty string if it has none (yet).
+        has_worked: Whether its cluster became ready.
+        due: Its next event, or `None` if nothing is to come.
+    """
+
+    run_id: int
+    task: SubmittedTask
+    outcome: Outcome
+    times: StageTimes
+    life_cycle_state: LifeCycleState
+    entered_ms: int
+    code: TerminationCode | None = None
+    type: TerminationType | None = None
+    result_state: ResultState | None = None
+    end_message: str = ""
+    start_time_ms: int = 0
+    end_time_ms: int = 0
+    setup_duration_ms: int = 0
+    execution_duration_ms: int = 0
+    cleanup_duration_ms: int = 0
+    queue_duration_ms: int = 0
+    cluster_id: str = ""
+    has_worked: bool = False
+    due: Due | None = None
+
+    @property
+    def task_key(self) -> str:
+        """The task's name within the run."""
+        return self.task.task_key
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.life_cycle_state in TERMINAL
+
+    @property
+    def state_message(self) -> str:
+        """The text that goes with its state."""
+        return self.end_message if self.is_terminal else MESSAGES[self.life_cycle_state]
+
+
+@dataclass(slots=True, eq=False)
+class JobRun:
+    """A run as a whole.
+
+    Attributes:
+        run_id: Its id, unique in the workspace.
+        job_id: The id of the hidden job that the service makes for a submitted run.
+        submitted: What was submitted.
+        start_time_ms: When it was created.
+        end_time_ms: When it ended; 0 before.
+        state: Its state, derived from its task runs at their last event.
+        task_runs: The task runs, in the order in which the tasks were submitted.
+        is_cancel_requested: Whether a user asked to cancel the whole run.
+        timeline: Every change of state of its task runs, oldest first.
+        rendered: Bodies that have been rendered since the last event, by whatever key the renderer uses.
+    """
+
+    run_id: int
+    job_id: int
+    submitted: SubmittedRun
+    start_time_ms: int
+    state: JobRunState = field(default_factory=lambda: JobRunState(LifeCycleState.PENDING))
+    end_time_ms: int = 0
+    task_runs: list[TaskRun] = field(default_factory=list)
+    is_cancel_requested: bool = False
+    timeline: list[TimelineEntry] = field(default_factory=list)
+    rendered: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def run_name(self) -> str:
+        """The run's name."""
+        return self.submitted.run_name
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the run was submitted without `tasks` and is its own only task run."""
+        return self.submitted.is_flat
+
+    @property
+    def life_cycle_state(self) -> LifeCycleState:
+        """The legacy life-cycle state."""
+        return self.state.life_cycle_state
+
+    @property
+    def result_state(self) -> ResultState | None:
+        """The legacy result; `None` while the run is active."""
+        return self.state.result_state
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.state.life_cycle_state in TERMINAL

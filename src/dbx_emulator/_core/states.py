@@ -1,0 +1,108 @@
+"""The words of the Jobs API for the state of a run, spelled as the API spells them.
+
+Source: [runs.states.enums] sdk: databricks-sdk-py, databricks/sdk/service/jobs.py (RunLifeCycleState,
+RunResultState, RunLifecycleStateV2State, TerminationCodeCode, TerminationTypeType, QueueDetailsCodeCode).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = [
+    "LifeCycleState",
+    "QueueCode",
+    "ResultState",
+    "StatusState",
+    "TerminationCode",
+    "TerminationType",
+]
+
+
+class LifeCycleState(str, Enum):
+    """`state.life_cycle_state` of a run."""
+
+    QUEUED = "QUEUED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    SKIPPED = "SKIPPED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    BLOCKED = "BLOCKED"
+    WAITING_FOR_RETRY = "WAITING_FOR_RETRY"
+
+
+class ResultState(str, Enum):
+    """`state.result_state` of a run."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    TIMEDOUT = "TIMEDOUT"
+    CANCELED = "CANCELED"
+    MAXIMUM_CONCURRENT_RUNS_REACHED = "MAXIMUM_CONCURRENT_RUNS_REACHED"
+    EXCLUDED = "EXCLUDED"
+    SUCCESS_WITH_FAILURES = "SUCCESS_WITH_FAILURES"
+    UPSTREAM_FAILED = "UPSTREAM_FAILED"
+    UPSTREAM_CANCELED = "UPSTREAM_CANCELED"
+    DISABLED = "DISABLED"
+
+
+class StatusState(str, Enum):
+    """`status.state` of a run."""
+
+    BLOCKED = "BLOCKED"
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    TERMINATING = "TERMINATING"
+    TERMINATED = "TERMINATED"
+    WAITING = "WAITING"
+
+
+class QueueCode(str, Enum):
+    """`status.queue_details.code` of a run."""
+
+    ACTIVE_RUNS_LIMIT_REACHED = "ACTIVE_RUNS_LIMIT_REACHED"
+    MAX_CONCURRENT_RUNS_REACHED = "MAX_CONCURRENT_RUNS_REACHED"
+    ACTIVE_RUN_JOB_TASKS_LIMIT_REACHED = "ACTIVE_RUN_JOB_TASKS_LIMIT_REACHED"
+
+
+class TerminationType(str, Enum):
+    """`status.termination_details.type` of a run: whose fault it was."""
+
+    SUCCESS = "SUCCESS"
+    CLIENT_ERROR = "CLIENT_ERROR"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    CLOUD_FAILURE = "CLOUD_FAILURE"
+
+
+class TerminationCode(str, Enum):
+    """`status.termination_details.code` of a run: why it ended."""
+
+    SUCCESS = "SUCCESS"
+    SUCCESS_WITH_FAILURES = "SUCCESS_WITH_FAILURES"
+    USER_CANCELED = "USER_CANCELED"
+    CANCELED = "CANCELED"
+    SKIPPED = "SKIPPED"
+    DISABLED = "DISABLED"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    DRIVER_ERROR = "DRIVER_ERROR"
+    CLUSTER_ERROR = "CLUSTER_ERROR"
+    CLUSTER_TERMINATED_BY_USER = "CLUSTER_TERMINATED_BY_USER"
+    REPOSITORY_CHECKOUT_FAILED = "REPOSITORY_CHECKOUT_FAILED"
+    INVALID_CLUSTER_REQUEST = "INVALID_CLUSTER_REQUEST"
+    INVALID_RUN_CONFIGURATION = "INVALID_RUN_CONFIGURATION"
+    RESOURCE_NOT_FOUND = "RESOURCE_NOT_FOUND"
+    RUN_EXECUTION_ERROR = "RUN_EXECUTION_ERROR"
+    LIBRARY_INSTALLATION_ERROR = "LIBRARY_INSTALLATION_ERROR"
+    UNAUTHORIZED_ERROR = "UNAUTHORIZED_ERROR"
+    STORAGE_ACCESS_ERROR = "STORAGE_ACCESS_ERROR"
+    FEATURE_DISABLED = "FEATURE_DISABLED"
+    CLOUD_FAILURE = "CLOUD_FAILURE"
+    CLUSTER_REQUEST_LIMIT_EXCEEDED = "CLUSTER_REQUEST_LIMIT_EXCEEDED"
+    WORKSPACE_RUN_LIMIT_EXCEEDED = "WORKSPACE_RUN_LIMIT_EXCEEDED"
+    MAX_CONCURRENT_RUNS_EXCEEDED = "MAX_CONCURRENT_RUNS_EXCEEDED"
+    MAX_JOB_QUEUE_SIZE_EXCEEDED = "MAX_JOB_QUEUE_SIZE_EXCEEDED"
+    MAX_SPARK_CONTEXTS_EXCEEDED = "MAX_SPARK_CONTEXTS_EXCEEDED"
+    BREAKING_CHANGE = "BREAKING_CHANGE"
+    BUDGET_POLICY_LIMIT_EXCEEDED = "BUDGET_POLICY_LIMIT_EXCEEDED"

@@ -1,0 +1,47 @@
+"""The door for httpx: one transport class for sync and async clients."""
+
+from __future__ import annotations
+
+import httpx
+
+from dbx_emulator._api.messages import Engine, Reply, Request
+
+__all__ = ["HttpxTransport", "answer"]
+
+
+class HttpxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Carries the requests of a client to an engine, in process.
+
+    Args:
+        engine: Who answers.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of a sync client."""
+        return answer(self._engine, request, request.read())
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of an async client."""
+        return answer(self._engine, request, await request.aread())
+
+
+def answer(engine: Engine, request: httpx.Request, body: bytes) -> httpx.Response:
+    """Return the engine's answer.
+
+    Raises:
+        httpx.ReadError: The reply is to reset the connection.
+    """
+    reply = engine.handle(
+        Request(request.method, request.url.raw_path.decode("ascii"), request.headers.raw, body)
+    )
+    if reply.wire:
+        raise _broken(reply, request)
+    return httpx.Response(reply.status_code, headers=reply.headers, content=reply.body, request=request)
+
+
+def _broken(reply: Reply, request: httpx.Request) -> httpx.ReadError:
+    """Return the error that a client sees when the connection is reset while it waits for an answer."""
+    return httpx.ReadError("the connection was reset", request=request)
