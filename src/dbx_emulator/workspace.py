@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ class Workspace:
         clock: Its time; by default one that stands still until moved.
         timing: How long the stages of a run take unless a scenario says otherwise.
         token: The bearer token that opens it.
+        further_tokens: More tokens that open it.
 
     Attributes:
         clock: Its time: `advance("5m")`, `now_ms`, `sleep`, `time`.
@@ -66,6 +67,7 @@ class Workspace:
         clock: Clock | None = None,
         timing: Timing | None = None,
         token: str = DEFAULT_TOKEN,
+        further_tokens: Iterable[str] = (),
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
@@ -86,7 +88,7 @@ class Workspace:
             ),
             host_metadata=render_host_metadata(url=self.url, workspace_id=_WORKSPACE_ID),
         )
-        self._dispatcher = Dispatcher(service=service, tokens={token})
+        self._dispatcher = Dispatcher(service=service, tokens={token, *further_tokens})
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"

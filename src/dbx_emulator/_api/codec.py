@@ -96,7 +96,9 @@ class Codec:
         is_over = task_run.is_terminal
         if "notebook_task" in spec:
             exited = is_over and outcome.notebook_output is not None
-            output["notebook_output"] = {"result": outcome.notebook_output, "truncated": False} if exited else {}
+            output["notebook_output"] = (
+                {"result": outcome.notebook_output, "truncated": False} if exited else {}
+            )
         elif is_over and outcome.logs is not None:
             output |= {"logs": outcome.logs, "logs_truncated": False}
         if is_over and task_run.code is outcome.code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -15,7 +16,9 @@ __all__ = ["decode_body", "decode_query"]
 
 T = TypeVar("T")
 
-_MISMATCH = re.compile(r"Expected `(?P<expected>[\w ]+)`.*?(?:, got `(?P<found>\w+)`)?(?: - at `(?P<at>.+)`)?$")
+_MISMATCH = re.compile(
+    r"Expected `(?P<expected>[\w ]+)`.*?(?:, got `(?P<found>\w+)`)?(?: - at `(?P<at>.+)`)?$"
+)
 _INDEX = re.compile(r"\[[^\]]*\]")
 
 #: msgspec's names of types in the service's words.
@@ -56,10 +59,16 @@ def decode_query(query: str, body: bytes, struct: type[T]) -> T:
     Raises:
         ApiError: 400 MALFORMED_REQUEST or INVALID_PARAMETER_VALUE in the service's words.
     """
-    parameters: dict[str, Any] = dict(parse_qsl(query, keep_blank_values=True))
-    if body:
-        parameters = decode_body(body, dict[str, Any]) | parameters
-    return _convert(parameters, struct)
+    if not body:
+        return _decode_query(query, struct)  # type: ignore[return-value] # lru_cache forgets the TypeVar
+    in_query = dict(parse_qsl(query, keep_blank_values=True))
+    return _convert(decode_body(body, dict[str, Any]) | in_query, struct)
+
+
+# A client that polls sends the same query each time. The Structs of parameters are never changed.
+@functools.lru_cache(maxsize=4_096)
+def _decode_query(query: str, struct: type[object]) -> object:
+    return _convert(dict(parse_qsl(query, keep_blank_values=True)), struct)
 
 
 def _convert(parameters: object, struct: type[T]) -> T:

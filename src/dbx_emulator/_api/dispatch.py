@@ -57,8 +57,7 @@ class Dispatcher:
         try:
             self._check(route, call.request)
             fault = self._faults.striking(route.name)
-            if isinstance(fault, StatusFault):
-                raise ApiError(fault.status_code, *fault.error())
+            _strike(fault)
             reply = Reply(200, route.handler(call), JSON_HEADERS)
         except ApiError as error:
             reply = self._refuse(error, fault)
@@ -67,15 +66,15 @@ class Dispatcher:
             reply.wire = (Reset(),)
         job_run = call.job_run
         self._journal.record(
-            self._clock.now_ms,
-            call.request.method,
-            path,
-            route.name,
-            None if job_run is None else job_run.run_id,
-            reply.status_code,
-            error_code,
-            None if fault is None else fault.kind,
-            (call.state_before, None if job_run is None else job_run.life_cycle_state),
+            now_ms=self._clock.now_ms,
+            method=call.request.method,
+            path=path,
+            route=route.name,
+            run_id=None if job_run is None else job_run.run_id,
+            status_code=reply.status_code,
+            error_code=error_code,
+            fault=None if fault is None else fault.kind,
+            states=(call.state_before, None if job_run is None else job_run.life_cycle_state),
         )
         return reply
 
@@ -95,15 +94,15 @@ class Dispatcher:
         except ApiError as refusal:
             error = refusal
         self._journal.record(
-            self._clock.now_ms,
-            request.method,
-            path,
-            "",
-            None,
-            error.status_code,
-            error.error_code,
-            None,
-            (None, None),
+            now_ms=self._clock.now_ms,
+            method=request.method,
+            path=path,
+            route="",
+            run_id=None,
+            status_code=error.status_code,
+            error_code=error.error_code,
+            fault=None,
+            states=(None, None),
         )
         return self._refuse(error)
 
@@ -123,3 +122,9 @@ class Dispatcher:
         lines = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
         request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
         return error_reply(error, request_id=request_id, headers=lines)
+
+
+def _strike(fault: Fault | None) -> None:
+    """Raise the error that a fault puts in the place of the answer, if it does so before the handler."""
+    if isinstance(fault, StatusFault):
+        raise ApiError(fault.status_code, *fault.error())

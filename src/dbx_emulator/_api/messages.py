@@ -32,8 +32,9 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, its name given in lower case, or `None`."""
+        length = len(name)
         for line_name, value in self.headers:
-            if line_name.lower() == name:
+            if len(line_name) == length and line_name.lower() == name:
                 return value
         return None
 

@@ -40,9 +40,7 @@ _CONTROL = [
     Route("journal", "DELETE", control.clear_journal, is_control=True),
 ]
 
-_HOST_METADATA = Route(
-    "well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True
-)
+_HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True)
 
 
 class Match(NamedTuple):

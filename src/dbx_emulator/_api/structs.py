@@ -111,14 +111,14 @@ class SubmitRun(TaskFields, kw_only=True):
     usage_policy_id: str | UnsetType = UNSET
 
 
-class GetRun(Struct):
+class GetRun(Struct, frozen=True):
     """The parameters of runs/get."""
 
     run_id: Int64 = 0
     page_token: str = ""
 
 
-class GetRunOutput(Struct):
+class GetRunOutput(Struct, frozen=True):
     """The parameters of runs/get-output."""
 
     run_id: Int64 = 0
@@ -130,7 +130,7 @@ class CancelRun(Struct):
     run_id: Int64 = 0
 
 
-class ListRuns(Struct):
+class ListRuns(Struct, frozen=True):
     """The parameters of runs/list."""
 
     active_only: bool = False

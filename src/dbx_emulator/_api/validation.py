@@ -129,9 +129,7 @@ def _validate_depends_on(task: SubmitTask, task_key: str) -> tuple[str, ...]:
             raise invalid_parameter("Missing required field: settings.tasks.depends_on.task_key")
         if dependency.task_key == task_key:
             # Source: [runs.submit.self-dependency] measured: apache/airflow#47983
-            raise invalid_parameter(
-                f"Invalid dependency graph, task '{task_key}' can not reference itself."
-            )
+            raise invalid_parameter(f"Invalid dependency graph, task '{task_key}' can not reference itself.")
         depends_on.append(dependency.task_key)
     return tuple(sorted(set(depends_on)))
 

@@ -11,12 +11,10 @@ from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.dag import judge_upstream
 from dbx_emulator._core.events import Due, EventHeap
 from dbx_emulator._core.lifecycle import (
-    MESSAGES,
     STAGES,
     TERMINAL,
     TERMINATIONS,
     Event,
-    JobRunState,
     derive_job_run,
     ends_with,
     initial_state,

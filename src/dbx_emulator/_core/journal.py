@@ -69,6 +69,7 @@ class Journal(Sequence[JournalEntry]):
 
     def record(
         self,
+        *,
         now_ms: int,
         method: str,
         path: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from dbx_emulator._api.messages import Engine, Reply, Request
+from dbx_emulator._api.messages import Engine, Request
 
 __all__ = ["HttpxTransport", "answer"]
 
@@ -38,10 +38,10 @@ def answer(engine: Engine, request: httpx.Request, body: bytes) -> httpx.Respons
         Request(request.method, request.url.raw_path.decode("ascii"), request.headers.raw, body)
     )
     if reply.wire:
-        raise _broken(reply, request)
-    return httpx.Response(reply.status_code, headers=reply.headers, content=reply.body, request=request)
-
-
-def _broken(reply: Reply, request: httpx.Request) -> httpx.ReadError:
-    """Return the error that a client sees when the connection is reset while it waits for an answer."""
-    return httpx.ReadError("the connection was reset", request=request)
+        # What a client sees when the connection is reset while it waits for an answer.
+        raise httpx.ReadError("the connection was reset", request=request)
+    # A stream, as from a real transport: `content=` would make httpx look at the body twice.
+    length = (b"content-length", b"%d" % len(reply.body))
+    return httpx.Response(
+        reply.status_code, headers=[*reply.headers, length], stream=httpx.ByteStream(reply.body)
+    )

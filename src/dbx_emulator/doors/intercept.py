@@ -30,8 +30,6 @@ DATABRICKS_DOMAINS = (
 
 _lock = threading.Lock()
 _engines: list[Engine] = []
-_original = httpx.HTTPTransport.handle_request
-_original_async = httpx.AsyncHTTPTransport.handle_async_request
 
 
 @contextmanager
@@ -44,33 +42,52 @@ def intercept(engine: Engine) -> Iterator[None]:
     with _lock:
         if any(each.host == engine.host for each in _engines):
             raise UsageError(f"host: {engine.host} is intercepted already; give this workspace another host")
+        if not _engines:
+            _patch()
         _engines.append(engine)
-        httpx.HTTPTransport.handle_request = _handle_request  # type: ignore[method-assign]
-        httpx.AsyncHTTPTransport.handle_async_request = _handle_async_request  # type: ignore[method-assign]
     try:
         yield
     finally:
         with _lock:
             _engines.remove(engine)
             if not _engines:
-                httpx.HTTPTransport.handle_request = _original  # type: ignore[method-assign]
-                httpx.AsyncHTTPTransport.handle_async_request = _original_async  # type: ignore[method-assign]
+                _unpatch()
 
 
-def _handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-    engine = _engine_for(request)
-    if engine is None:
-        return _original(transport, request)
-    return answer(engine, request, request.read())
+_originals: dict[type, object] = {}
 
 
-async def _handle_async_request(
-    transport: httpx.AsyncHTTPTransport, request: httpx.Request
-) -> httpx.Response:
-    engine = _engine_for(request)
-    if engine is None:
-        return await _original_async(transport, request)
-    return answer(engine, request, await request.aread())
+def _patch() -> None:
+    """Put ourselves before whatever opens connections now, which may be another library's patch."""
+    original = httpx.HTTPTransport.handle_request
+    original_async = httpx.AsyncHTTPTransport.handle_async_request
+
+    def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        engine = _engine_for(request)
+        if engine is None:
+            return original(transport, request)
+        return answer(engine, request, request.read())
+
+    async def handle_async_request(
+        transport: httpx.AsyncHTTPTransport, request: httpx.Request
+    ) -> httpx.Response:
+        engine = _engine_for(request)
+        if engine is None:
+            return await original_async(transport, request)
+        return answer(engine, request, await request.aread())
+
+    _originals[httpx.HTTPTransport] = original
+    _originals[httpx.AsyncHTTPTransport] = original_async
+    httpx.HTTPTransport.handle_request = handle_request  # type: ignore[method-assign,assignment]
+    httpx.AsyncHTTPTransport.handle_async_request = handle_async_request  # type: ignore[method-assign,assignment]
+
+
+def _unpatch() -> None:
+    """Put the originals back."""
+    httpx.HTTPTransport.handle_request = _originals.pop(httpx.HTTPTransport)  # type: ignore[assignment,method-assign]
+    httpx.AsyncHTTPTransport.handle_async_request = _originals.pop(  # type: ignore[assignment,method-assign]
+        httpx.AsyncHTTPTransport
+    )
 
 
 def _engine_for(request: httpx.Request) -> Engine | None:

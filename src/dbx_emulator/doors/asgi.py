@@ -1,0 +1,110 @@
+"""The ASGI door: an engine as an application for any ASGI server.
+
+To break a connection it needs the transport below it, which `server` puts into the scope's extensions. Under
+a server that does not, it raises instead, so that the server breaks the connection in its own way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import quote
+
+from dbx_emulator._api.dispatch import MAX_BODY_BYTES
+from dbx_emulator._api.messages import Engine, Reply, Request
+
+__all__ = ["TRANSPORT_EXTENSION", "AsgiApp"]
+
+#: Where a server puts the asyncio transport of the connection.
+TRANSPORT_EXTENSION = "dbx_emulator.transport"
+
+#: A body above the service's limit is read to the end, so that the client hears why it is refused, but not
+#: without end.
+_MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class AsgiApp:
+    """An ASGI application that carries requests to an engine.
+
+    Args:
+        engine: Who answers.
+        allowed_hosts: Host names, without port, by which it may be called; `None` allows every name. A page
+            in a browser can reach a loopback port under a name of its own; this is what keeps it out.
+    """
+
+    def __init__(self, engine: Engine, *, allowed_hosts: frozenset[str] | None = None) -> None:
+        self._engine = engine
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"dbx-emulator speaks HTTP, not {scope['type']}")
+        request = await _read(scope, receive)
+        reply = self._refuse_host(request) or self._engine.handle(request)
+        if reply.wire:
+            await _reset(scope, receive)
+        else:
+            await _send(reply, send)
+
+    def _refuse_host(self, request: Request) -> Reply | None:
+        if self._allowed_hosts is None:
+            return None
+        host = (request.header(b"host") or b"").decode("latin-1")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        if name.strip("[]") in self._allowed_hosts:
+            return None
+        message = (
+            f"dbx-emulator is not to be called as {name!r}; to allow it, start it with --allow-host {name}"
+        )
+        body = json.dumps({"error_code": "BAD_REQUEST", "message": message}).encode()
+        return Reply(400, body, ((b"content-type", b"application/json"),))
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    chunks: list[bytes] = []
+    received = 0
+    while received <= _MAX_DRAINED_BYTES:
+        message = await receive()
+        chunk = message.get("body", b"")
+        if received <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        received += len(chunk)
+        if not message.get("more_body", False):
+            break
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    query = scope["query_string"]
+    return Request(
+        scope["method"],
+        (path + b"?" + query if query else path).decode("latin-1"),
+        scope["headers"],
+        b"".join(chunks),
+        is_truncated=received > MAX_BODY_BYTES,
+    )
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _reset(scope: Scope, receive: Receive) -> None:
+    """Reset the connection in place of an answer: a real RST, which needs the socket to linger for no time."""
+    transport = scope.get("extensions", {}).get(TRANSPORT_EXTENSION)
+    if not isinstance(transport, asyncio.Transport):
+        raise ConnectionResetError("the connection was reset")
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        continue

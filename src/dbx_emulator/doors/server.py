@@ -1,0 +1,135 @@
+"""The server door: an engine behind a real socket, in a thread or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dbx_emulator._api.messages import Engine
+from dbx_emulator._core.errors import UsageError
+from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp, Receive, Scope, Send
+
+__all__ = ["RunningServer", "bind", "serve_here", "serve_in_thread"]
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that listens.
+
+    Attributes:
+        url: Where, as `http://127.0.0.1:43117`.
+        port: The port.
+    """
+
+    url: str
+    port: int
+
+
+class _Protocol(H11Protocol):
+    """Lets the application break the connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Put the transport into the scope of each request of this connection."""
+        super().connection_made(transport)
+        app = self.app
+
+        async def app_with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT_EXTENSION] = transport
+            await app(scope, receive, send)
+
+        self.app = app_with_transport
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; connections wait in its backlog until somebody serves them.
+
+    Args:
+        host: The address to listen on.
+        port: The port, 0 for any free one.
+
+    Raises:
+        UsageError: The port is taken or the address is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1_024)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} on {host} is in use; choose another with --port, or --port 0 for a free one"
+            ) from None
+        raise UsageError(f"cannot listen on {host} port {port}: {error}") from None
+    return listener
+
+
+@contextlib.contextmanager
+def serve_in_thread(engine: Engine, *, port: int = 0) -> Iterator[RunningServer]:
+    """Serve an engine on a loopback port while the context is open.
+
+    Raises:
+        UsageError: The port is taken.
+    """
+    listener = bind("127.0.0.1", port)
+    server = _server(engine, _LOOPBACK)
+    thread = threading.Thread(target=server.run, args=([listener],), name="dbx-emulator", daemon=True)
+    thread.start()
+    try:
+        bound_port = listener.getsockname()[1]
+        yield RunningServer(f"http://127.0.0.1:{bound_port}", bound_port)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def serve_here(
+    engine: Engine, listener: socket.socket, *, allowed_hosts: frozenset[str], on_ready: Callable[[], None]
+) -> None:
+    """Serve an engine in this thread until SIGINT or SIGTERM, then finish what is under way and return.
+
+    Args:
+        engine: Who answers.
+        listener: A listening socket, as from `bind`.
+        allowed_hosts: Names by which it may be called besides those of the loopback interface; if the socket
+            listens on another interface and this is empty, every name is allowed.
+        on_ready: Called once the signals are in our hands; connections are accepted from then on.
+    """
+    is_loopback = listener.getsockname()[0] in _LOOPBACK
+    server = _server(engine, allowed_hosts | _LOOPBACK if is_loopback or allowed_hosts else None)
+    # uvicorn raises the signal it stopped for once more, for whoever was there before it: nobody needs to act.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    on_ready()
+    server.run([listener])
+
+
+def _server(engine: Engine, allowed_hosts: frozenset[str] | None) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            AsgiApp(engine, allowed_hosts=allowed_hosts),
+            http=_Protocol,
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
