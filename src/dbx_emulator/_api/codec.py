@@ -109,6 +109,7 @@ class Codec:
     def _run(self, job_run: JobRun) -> dict[str, Any]:
         """Return what runs/get and runs/list have in common."""
         only = job_run.task_runs[0] if len(job_run.task_runs) == 1 else None
+        spec: dict[str, Any] = msgspec.json.decode(job_run.submitted.spec)
         return (
             {
                 "job_id": job_run.job_id,
@@ -128,7 +129,7 @@ class Codec:
                 "format": "SINGLE_TASK" if job_run.is_flat else "MULTI_TASK",
                 "status": _status(job_run.state),
             }
-            | msgspec.json.decode(job_run.submitted.spec)
+            | spec
         )
 
     def _tasks_page(self, job_run: JobRun, version: Version, page_token: str) -> dict[str, Any]:
@@ -161,7 +162,7 @@ class Codec:
 
     def _task(self, job_run: JobRun, task_run: TaskRun) -> dict[str, Any]:
         """Return an element of `tasks`."""
-        spec = msgspec.json.decode(task_run.task.spec)
+        spec: dict[str, Any] = msgspec.json.decode(task_run.task.spec)
         depends_on = [{"task_key": task_key} for task_key in task_run.task.depends_on]
         state = mirror_task_run(task_run)
         return (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -60,15 +61,15 @@ def decode_query(query: str, body: bytes, struct: type[T]) -> T:
         ApiError: 400 MALFORMED_REQUEST or INVALID_PARAMETER_VALUE in the service's words.
     """
     if not body:
-        return _decode_query(query, struct)  # type: ignore[return-value] # lru_cache forgets the TypeVar
+        return cast("T", _decode_query(query, cast("Hashable", struct)))
     in_query = dict(parse_qsl(query, keep_blank_values=True))
     return _convert(decode_body(body, dict[str, Any]) | in_query, struct)
 
 
 # A client that polls sends the same query each time. The Structs of parameters are never changed.
 @functools.lru_cache(maxsize=4_096)
-def _decode_query(query: str, struct: type[object]) -> object:
-    return _convert(dict(parse_qsl(query, keep_blank_values=True)), struct)
+def _decode_query(query: str, struct: Hashable) -> object:
+    return _convert(dict(parse_qsl(query, keep_blank_values=True)), cast("type[object]", struct))
 
 
 def _convert(parameters: object, struct: type[T]) -> T:

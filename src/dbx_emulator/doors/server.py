@@ -39,8 +39,9 @@ class RunningServer:
 class _Protocol(H11Protocol):
     """Lets the application break the connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Put the transport into the scope of each request of this connection."""
+        assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         app = self.app
 
