@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from dbx_emulator._api.structs import AddFault, AddScenario, JsonObject, MoveClock
+from dbx_emulator._api.structs import AddFault, AddScenario, JsonObject, ListJournal, MoveClock
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, Fault, Faults
@@ -140,8 +140,9 @@ def clear_faults(call: Call) -> bytes:
 
 
 def list_journal(call: Call) -> bytes:
-    """Answer GET /__dbx/journal: all entries that are kept, oldest first."""
-    entries = [entry._asdict() for entry in call.service.control.journal]
+    """Answer GET /__dbx/journal: the entries that are kept, oldest first."""
+    after = call.parameters(ListJournal).after
+    entries = [entry._asdict() for entry in call.service.control.journal if entry.sequence > after]
     return msgspec.json.encode({"entries": entries})
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "Int32",
     "Int64",
     "JsonObject",
+    "ListJournal",
     "ListRuns",
     "MoveClock",
     "SubmitRun",
@@ -145,6 +146,12 @@ class MoveClock(Struct, forbid_unknown_fields=True):
     """The body of POST /__dbx/clock."""
 
     advance: str | float
+
+
+class ListJournal(Struct, frozen=True):
+    """The parameters of GET /__dbx/journal; `after` is the last sequence number that is not wanted."""
+
+    after: int = 0
 
 
 class AddScenario(Struct, forbid_unknown_fields=True):
