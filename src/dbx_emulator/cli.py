@@ -50,14 +50,12 @@ def cli() -> None:
 )
 @click.option(
     "--token",
-    "tokens",
     multiple=True,
     show_envvar=True,
     help=f"Bearer token that opens the workspace; may be repeated. [default: {DEFAULT_TOKEN}]",
 )
 @click.option(
     "--clock",
-    "policy",
     type=click.Choice(get_args(Policy)),
     default="scaled",
     show_default=True,
@@ -71,34 +69,32 @@ def cli() -> None:
     show_envvar=True,
     help="Virtual seconds in a second, if scaled.",
 )
-@click.option(
-    "--allow-host", "allowed_hosts", multiple=True, show_envvar=True, help="Further name to be called by."
-)
+@click.option("--allow-host", multiple=True, show_envvar=True, help="Further name to be called by.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def serve(
     *,
     host: str,
     port: int,
-    tokens: tuple[str, ...],
-    policy: str,
+    token: tuple[str, ...],
+    clock: str,
     speed: float,
-    allowed_hosts: tuple[str, ...],
+    allow_host: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Serve a workspace over HTTP until interrupted."""
     try:
-        clock = Clock(cast("Policy", policy), speed=speed, real_ms=lambda: time.perf_counter() * 1_000)
+        time_passes = Clock(cast("Policy", clock), speed=speed, real_ms=lambda: time.perf_counter() * 1_000)
         listener = bind(host, port)
         bound_host, bound_port = listener.getsockname()[:2]
         name = f"[{bound_host}]" if ":" in bound_host else bound_host
-        first, *further = tokens or (DEFAULT_TOKEN,)
-        workspace = Workspace(f"http://{name}:{bound_port}", clock=clock, token=first, further_tokens=further)
+        first, *further = token or (DEFAULT_TOKEN,)
+        workspace = Workspace(
+            f"http://{name}:{bound_port}", clock=time_passes, token=first, further_tokens=further
+        )
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     announce = _announce_json if as_json else _announce
-    serve_here(
-        workspace, listener, allowed_hosts=frozenset(allowed_hosts), on_ready=lambda: announce(workspace)
-    )
+    serve_here(workspace, listener, allowed_hosts=frozenset(allow_host), on_ready=lambda: announce(workspace))
 
 
 @cli.command()

@@ -157,7 +157,7 @@ class RunsView:
         """
         with self._lock:
             self._engine.drain()
-            found = self._engine.store.find(int(run_id))
+            found = self._engine.store.find(int(run_id)) if str(run_id).isdecimal() else None
         if found is None:
             raise UsageError(f"run {run_id} does not exist; the workspace has {len(self)} runs")
         return found[0]
@@ -179,7 +179,9 @@ class RunsView:
 
 def _parse_host(url: str) -> tuple[str, str]:
     """Return a workspace's URL without trailing slash, and its host with port."""
-    scheme, separator, host = url.rstrip("/").partition("://")
+    scheme, separator, host = url.rstrip("/").lower().partition("://")
+    # As clients write it: without the port that goes without saying.
+    host = host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ""))
     if not separator or scheme not in ("http", "https") or not host or set(host) & set("/?#@ "):
         raise UsageError(f"host: {url!r} is no URL of a workspace; write 'https://name.cloud.databricks.com'")
     return f"{scheme}://{host}", host

@@ -10,7 +10,6 @@ Source: [runs.get.zeros-shown] measured: recorded payloads show durations of 0 a
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any, Literal
 
 import msgspec
@@ -189,8 +188,11 @@ class Codec:
         """
         task = self._task(job_run, task_run)
         shared = ("run_id", "state", "start_time", "setup_duration", "execution_duration", "cleanup_duration")
+        run = self._run(job_run)
+        # A task run that never started took no time, even when the run above it did.
+        run.pop("run_duration", None)
         return (
-            self._run(job_run)
+            run
             | {name: task[name] for name in (*shared, "end_time", "run_page_url", "status", "task_key")}
             | _run_duration(task_run.start_time_ms, task_run.end_time_ms)
             | {
@@ -280,6 +282,6 @@ def read_page_token(page_token: str) -> int:
         prefix, _, position = base64.urlsafe_b64decode(page_token.encode()).decode().partition(":")
         if prefix == "page" and position.isdecimal():
             return int(position)
-    except (binascii.Error, UnicodeError):
-        pass
+    except ValueError:
+        pass  # no base64, no UTF-8, or more digits than an int takes
     raise invalid_parameter("Invalid value for parameter page_token")

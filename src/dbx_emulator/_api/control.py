@@ -6,6 +6,7 @@ workspace's own token, but for the question whether the server is up.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -77,7 +78,7 @@ class Control:
 
 
 def _build(value_type: Any, fields: JsonObject) -> Any:
-    allowed = [name for name, field in value_type.__dataclass_fields__.items() if field.init]
+    allowed = [field.name for field in dataclasses.fields(value_type) if field.init]
     for name in fields:
         if name not in allowed:
             what = value_type.__name__
@@ -155,6 +156,6 @@ def clear_journal(call: Call) -> bytes:
 def _describe(fault: Fault) -> JsonObject:
     return {"kind": fault.kind} | {
         name: dict(value) if name == "headers" else value
-        for name in fault.__dataclass_fields__
+        for name in (field.name for field in dataclasses.fields(fault))
         if (value := getattr(fault, name)) is not None
     }

@@ -5,6 +5,7 @@ Owns the present. It does not know what is due: the engine asks it for `now_ms` 
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable
@@ -83,8 +84,10 @@ class Clock:
         if policy not in POLICIES:
             hint = nearest(str(policy), POLICIES)
             raise UsageError(f"clock policy: {policy!r} is none of {', '.join(POLICIES)}{hint}")
-        if not speed > 0:
-            raise UsageError(f"clock speed: {speed!r} is not above 0; to stop time, use the policy 'manual'")
+        if not 0 < speed < math.inf:
+            raise UsageError(
+                f"clock speed: {speed!r} is no number above 0; to stop time, use the policy 'manual'"
+            )
         fixed_rate = POLICIES[policy]
         self.policy = policy
         self.rate = speed if fixed_rate is None else fixed_rate

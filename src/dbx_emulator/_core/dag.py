@@ -19,6 +19,8 @@ __all__ = ["UpstreamVerdict", "find_cycle", "judge_upstream"]
 #: `wait`, `run`, or the result with which the task is skipped.
 UpstreamVerdict: TypeAlias = Literal["wait", "run"] | ResultState
 
+_SUCCEEDED = frozenset({ResultState.SUCCESS, ResultState.SUCCESS_WITH_FAILURES})
+
 _CANCELLED = frozenset({ResultState.CANCELED, ResultState.UPSTREAM_CANCELED})
 
 
@@ -29,7 +31,7 @@ def judge_upstream(upstream: Iterable[TaskRun]) -> UpstreamVerdict:
         if not task_run.is_terminal:
             return "wait"
         results.append(task_run.result_state)
-    if all(result is ResultState.SUCCESS for result in results):
+    if all(result in _SUCCEEDED for result in results):
         return "run"
     if any(result in _CANCELLED for result in results):
         return ResultState.UPSTREAM_CANCELED

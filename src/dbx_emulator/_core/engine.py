@@ -45,11 +45,12 @@ class Engine:
         self._scenarios = scenarios
         self._heap = EventHeap()
 
-    def drain(self) -> None:
-        """Let everything happen that is due by now, in order."""
+    def drain(self) -> int:
+        """Let everything happen that is due by now, in order, and return what it took for now."""
         now_ms = self._clock.now_ms
         while (due := self._heap.pop_due(now_ms)) is not None:
             self._apply(due.job_run, due.task_run, due.event, due.deadline_ms)
+        return now_ms
 
     def next_deadline_ms(self) -> int | None:
         """Return when the next event is due, or `None` if nothing is to come."""
@@ -88,11 +89,13 @@ class Engine:
         Source: [runs.cancel.terminal-noop] measured: databricks/cli, libs/testserver/jobs.go
         Source: [runs.cancel.task-only] measured: apache/airflow#69442
         """
+        # What is due comes first, at the same moment: a clock that runs by itself may have moved meanwhile.
+        now_ms = self.drain()
         is_whole_run = task_run is None or job_run.is_flat
         job_run.is_cancel_requested |= is_whole_run and not job_run.is_terminal
         for each in job_run.task_runs:
             if (is_whole_run or each is task_run) and each.code is None:
-                self._apply(job_run, each, Event.CANCEL_REQUESTED, self._clock.now_ms)
+                self._apply(job_run, each, Event.CANCEL_REQUESTED, now_ms)
         self.drain()
 
     def _make_task_run(

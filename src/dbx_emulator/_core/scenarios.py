@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 
 from dbx_emulator._core.clock import Duration, duration_ms
 from dbx_emulator._core.errors import UsageError, nearest
@@ -77,7 +78,8 @@ class Outcome:
         notebook_output: The value a notebook exits with; `None` if it exits with none.
 
     Raises:
-        UsageError: A duration is negative or no duration, or the termination code is none the API knows.
+        UsageError: A duration is negative or no duration, the termination code is none the API knows, or a text
+            is no text.
     """
 
     queue: Duration | None = None
@@ -100,6 +102,9 @@ class Outcome:
             raise UsageError(
                 f"termination_code: {found!r} is none of {', '.join(allowed)}{nearest(found, allowed)}"
             ) from None
+        for name in ("message", "error", "error_trace", "logs", "notebook_output"):
+            if not isinstance(text := getattr(self, name), (str, NoneType)):
+                raise UsageError(f"{name}: {text!r} is no text")
         self.stage_times(Timing())
 
     @property

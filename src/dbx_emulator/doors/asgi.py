@@ -50,6 +50,8 @@ class AsgiApp:
         if scope["type"] != "http":
             raise NotImplementedError(f"dbx-emulator speaks HTTP, not {scope['type']}")
         request = await _read(scope, receive)
+        if request is None:
+            return
         reply = self._refuse_host(request) or self._engine.handle(request)
         if reply.wire:
             await _reset(scope, receive)
@@ -61,7 +63,7 @@ class AsgiApp:
             return None
         host = (request.header(b"host") or b"").decode("latin-1")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name.strip("[]") in self._allowed_hosts:
+        if name.strip("[]").lower() in self._allowed_hosts:
             return None
         message = (
             f"dbx-emulator is not to be called as {name!r}; to allow it, start it with --allow-host {name}"
@@ -70,11 +72,14 @@ class AsgiApp:
         return Reply(400, body, ((b"content-type", b"application/json"),))
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
+async def _read(scope: Scope, receive: Receive) -> Request | None:
+    """Return the request, or `None` if the client went away before it had sent the whole of it."""
     chunks: list[bytes] = []
     received = 0
     while received <= _MAX_DRAINED_BYTES:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         chunk = message.get("body", b"")
         if received <= MAX_BODY_BYTES:
             chunks.append(chunk)

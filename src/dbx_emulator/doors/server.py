@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -18,7 +19,7 @@ from dbx_emulator._api.messages import Engine
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp, Receive, Scope, Send
 
-__all__ = ["RunningServer", "bind", "serve_here", "serve_in_thread"]
+__all__ = ["RunningServer", "bind", "run", "serve_here", "serve_in_thread"]
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -87,7 +88,7 @@ def serve_in_thread(engine: Engine, *, port: int = 0) -> Iterator[RunningServer]
         UsageError: The port is taken.
     """
     listener = bind("127.0.0.1", port)
-    server = _server(engine, _LOOPBACK)
+    server = _Server(AsgiApp(engine, allowed_hosts=_LOOPBACK))
     thread = threading.Thread(target=server.run, args=([listener],), name="dbx-emulator", daemon=True)
     thread.start()
     try:
@@ -109,21 +110,27 @@ def serve_here(
         listener: A listening socket, as from `bind`.
         allowed_hosts: Names by which it may be called besides those of the loopback interface; if the socket
             listens on another interface and this is empty, every name is allowed.
-        on_ready: Called once the signals are in our hands; connections are accepted from then on.
+        on_ready: Called when connections are accepted and the signals are in our hands.
     """
     is_loopback = listener.getsockname()[0] in _LOOPBACK
-    server = _server(engine, allowed_hosts | _LOOPBACK if is_loopback or allowed_hosts else None)
+    names = allowed_hosts | _LOOPBACK if is_loopback or allowed_hosts else None
+    run(AsgiApp(engine, allowed_hosts=names), listener, on_ready=on_ready)
+
+
+def run(app: Callable[..., Any], listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
+    """Run any ASGI application under the server that the emulator uses, until SIGINT or SIGTERM."""
     # uvicorn raises the signal it stopped for once more, for whoever was there before it: nobody needs to act.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    on_ready()
-    server.run([listener])
+    _Server(app, on_ready).run([listener])
 
 
-def _server(engine: Engine, allowed_hosts: frozenset[str] | None) -> uvicorn.Server:
-    return uvicorn.Server(
-        uvicorn.Config(
-            AsgiApp(engine, allowed_hosts=allowed_hosts),
+class _Server(uvicorn.Server):
+    """Says when it is ready: not before the signals are in its hands."""
+
+    def __init__(self, app: Callable[..., Any], on_ready: Callable[[], None] = lambda: None) -> None:
+        config = uvicorn.Config(
+            app,
             http=_Protocol,
             loop="asyncio",
             ws="none",
@@ -134,4 +141,9 @@ def _server(engine: Engine, allowed_hosts: frozenset[str] | None) -> uvicorn.Ser
             server_header=False,
             timeout_graceful_shutdown=2,
         )
-    )
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()

@@ -1,0 +1,44 @@
+"""Hooks for the suite of this project: facts and their witnesses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_passed: set[str] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--facts`."""
+    parser.addoption(
+        "--facts",
+        action="store_true",
+        help="fail unless every fact in the code has a witness that passed in this very run",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Note which facts a passed test witnesses."""
+    report: pytest.TestReport = yield  # type: ignore[assignment] # what pluggy sends back
+    if report.when == "call" and report.passed:
+        for marker in item.iter_markers("fact"):
+            _passed.update(marker.args)
+    return report  # type: ignore[return-value] # what pluggy wants back
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a fact went without a witness."""
+    if not session.config.getoption("--facts"):
+        return
+    from tests.fidelity.ledger import read_facts
+
+    missing = sorted({fact.id for fact in read_facts()} - _passed)
+    if missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        assert reporter is not None
+        reporter.write_line(f"facts without a witness that passed: {', '.join(missing)}", red=True)

@@ -1,0 +1,95 @@
+"""The main job: a real Flyte task goes through the agent, over gRPC, to the emulator and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import is_alive, run_command, spawned
+
+pytestmark = pytest.mark.flyte
+
+
+def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield json.loads(line)
+
+
+def test_demo_tells_the_story_and_exits_0() -> None:
+    """Two attempts, three submits of which one answer is lost, two runs and a throttled poll."""
+    done = run_command("dbx_emulator", "demo", "--json")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1] == {
+        "event": "report",
+        "phases": ["RETRYABLE_FAILED", "SUCCEEDED"],
+        "submit_calls": 3,
+        "lost_answers": 1,
+        "runs": 2,
+        "throttled_calls": 1,
+        "calls": events[-1]["calls"],
+        "unmet": [],
+    }
+    told = [(event["attempt"], event["what"]) for event in events if event["event"] == "happened"]
+    phases = [each for each in dict.fromkeys(told) if each[0] is not None and each[1].isupper()]
+    assert phases == [
+        (0, "QUEUED"),
+        (0, "INITIALIZING"),
+        (0, "RUNNING"),
+        (0, "RETRYABLE_FAILED"),
+        (1, "QUEUED"),
+        (1, "INITIALIZING"),
+        (1, "RUNNING"),
+        (1, "SUCCEEDED"),
+    ]
+    links = {event["link"] for event in events if event["event"] == "happened" and event["link"]}
+    assert len(links) == 2
+
+
+def test_demo_on_no_terminal_is_plain_lines() -> None:
+    """What is piped into a file has no escape sequences, and the last line sums up."""
+    done = run_command("dbx_emulator", "demo")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("Attempts: RETRYABLE_FAILED, SUCCEEDED.")
+
+
+def test_demo_fails_when_the_agent_is_killed() -> None:
+    """The report comes from real answers: without the agent there are none."""
+    with spawned("dbx_emulator", "demo", "--json") as process:
+        pids: dict[str, int] = {}
+        last: dict[str, Any] = {}
+        for last in _events(process):
+            if last["event"] == "started":
+                pids[last["name"]] = last["pid"]
+            elif last["event"] == "happened" and last["what"] == "RUNNING" and is_alive(pids["dbx-agent"]):
+                os.kill(pids["dbx-agent"], signal.SIGKILL)
+        assert process.wait(60) == 1
+    assert last["event"] == "failed"
+    assert "UNAVAILABLE" in last["message"]
+    assert [name for name, pid in pids.items() if is_alive(pid)] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [pytest.param(signal.SIGINT, 130, id="ctrl-c"), pytest.param(signal.SIGTERM, 143, id="terminate")],
+)
+def test_demo_interrupted_leaves_no_process_behind(number: signal.Signals, status: int) -> None:
+    """Whoever stops the demo stops both services with it."""
+    with spawned("dbx_emulator", "demo", "--json") as process:
+        pids: dict[str, int] = {}
+        for event in _events(process):
+            if event["event"] == "started":
+                pids[event["name"]] = event["pid"]
+            elif event["event"] == "happened" and event["what"] == "CreateTask":
+                process.send_signal(number)
+        assert process.wait(60) == status
+    assert sorted(pids) == ["dbx-agent", "dbx-emulator"]
+    assert [name for name, pid in pids.items() if is_alive(pid)] == []

@@ -1,0 +1,122 @@
+"""`dbx-emulator serve` as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import httpx
+import pytest
+
+from dbx_emulator import Workspace
+from tests.e2e.processes import run_command, served, spawned
+
+
+def _client(announced: dict[str, str]) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {announced['token']}"}
+    return httpx.Client(base_url=announced["url"], headers=headers, trust_env=False)
+
+
+def test_serve_can_be_scripted_and_moved_by_another_process() -> None:
+    """Scenario, fault, clock and journal work over HTTP alone."""
+    with served("--clock", "manual") as announced, _client(announced) as client:
+        client.post(
+            "/__dbx/scenarios",
+            json={"run_name": "etl", "outcomes": [{"run": "24h", "termination_code": "DRIVER_ERROR"}]},
+        ).raise_for_status()
+        client.post(
+            "/__dbx/faults", json={"kind": "status", "route": "runs/get", "status_code": 503, "times": 1}
+        ).raise_for_status()
+        body = {
+            "run_name": "etl",
+            "existing_cluster_id": "0101-1",
+            "notebook_task": {"notebook_path": "/etl"},
+        }
+        run_id = client.post("/api/2.1/jobs/runs/submit", json=body).json()["run_id"]
+        assert client.get("/api/2.1/jobs/runs/get", params={"run_id": run_id}).status_code == 503
+        client.post("/__dbx/clock", json={"advance": "25h"}).raise_for_status()
+        run = client.get("/api/2.1/jobs/runs/get", params={"run_id": run_id}).json()
+        assert run["status"]["termination_details"]["code"] == "DRIVER_ERROR"
+        assert run["run_page_url"].startswith(announced["url"])
+        entries = client.get("/__dbx/journal").json()["entries"]
+        assert [(entry["route"], entry["status_code"], entry["fault"]) for entry in entries] == [
+            ("runs/submit", 200, None),
+            ("runs/get", 503, "status"),
+            ("runs/get", 200, None),
+        ]
+
+
+def test_serve_scaled_clock_moves_by_itself() -> None:
+    """At a million virtual seconds in one, two requests do not see the same moment."""
+    with served("--speed", "1000000") as announced, _client(announced) as client:
+        first, second = (client.get("/__dbx/clock").json() for _ in range(2))
+        assert first["policy"] == "scaled"
+        assert second["now_ms"] > first["now_ms"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_stops_cleanly(number: signal.Signals) -> None:
+    """Either signal ends it with status 0 and not a word of complaint."""
+    with spawned("dbx_emulator", "serve", "--port", "0") as process:
+        assert process.stdout is not None
+        assert "serves a Databricks workspace at" in process.stdout.readline()
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=30)
+        assert (process.returncode, complaint) == (0, "")
+
+
+def test_serve_port_in_use_is_one_line_and_exit_2() -> None:
+    """A taken port is named together with the way out."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_command("dbx_emulator", "serve", "--port", str(port))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        f"Error: port {port} on 127.0.0.1 is in use; choose another with --port, or --port 0 for a free one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        pytest.param(["--speed", "0"], "speed", id="speed-0"),
+        pytest.param(["--clock", "sundial"], "sundial", id="unknown-clock"),
+        pytest.param(["--port", "99999"], "99999", id="no-port"),
+        pytest.param(["--host", "203.0.113.1"], "203.0.113.1", id="not-our-address"),
+    ],
+)
+def test_serve_refuses_bad_options(options: list[str], word: str) -> None:
+    """What cannot be is named, with exit status 2."""
+    done = run_command(
+        "dbx_emulator", "serve", *(options if "--port" in options else ["--port", "0", *options])
+    )
+    assert done.returncode == 2
+    assert word in done.stderr
+
+
+def test_serve_options_can_come_from_the_environment() -> None:
+    """Each option is also a variable, and several tokens open one workspace."""
+    environment = {"DBX_EMULATOR_SERVE_PORT": "0", "DBX_EMULATOR_SERVE_TOKEN": "one two"}
+    with spawned("dbx_emulator", environment=environment) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        statuses = [
+            httpx.get(
+                f"{url}/api/2.2/jobs/runs/list",
+                headers={"Authorization": f"Bearer {token}"},
+                trust_env=False,
+            ).status_code
+            for token in ("one", "two", "three")
+        ]
+    assert statuses == [200, 200, 403]
+
+
+def test_serve_in_a_thread_answers_for_the_same_workspace() -> None:
+    """What a test scripts in Python is what a client at the socket sees."""
+    workspace = Workspace()
+    with workspace.serve() as server:
+        response = httpx.get(
+            f"{server.url}/api/2.2/jobs/runs/list", headers=workspace.headers, trust_env=False
+        )
+    assert response.json() == {"has_more": False}
+    assert [entry.route for entry in workspace.journal] == ["runs/list"]

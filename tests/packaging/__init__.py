@@ -1,0 +1,1 @@
+"""What is installed, and what happens when something is not."""
