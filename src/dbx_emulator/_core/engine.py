@@ -112,8 +112,9 @@ class Engine:
         )
 
     def _apply(self, job_run: JobRun, task_run: TaskRun, event: Event, at_ms: int) -> None:
+        state = next_state(task_run.life_cycle_state, event)
         self._leave(job_run, task_run, event, at_ms)
-        task_run.life_cycle_state = next_state(task_run.life_cycle_state, event)
+        task_run.life_cycle_state = state
         task_run.entered_ms = at_ms
         self._enter(job_run, task_run, at_ms)
         self._derive(job_run, at_ms)

@@ -1,0 +1,38 @@
+"""The README says nothing that is not so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import dbx_emulator
+from dbx_emulator import Workspace
+from tests.e2e.processes import run_command
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, id=block.splitlines()[0]) for block in BLOCKS])
+def test_readme_python_block_runs(block: str, databricks: Workspace) -> None:
+    """Each block of Python does what it says, with the fixture and the names of the front door at hand."""
+    names: dict[str, object] = {name: getattr(dbx_emulator, name) for name in dbx_emulator.__all__}
+    names["databricks"] = databricks
+    exec(block, names)
+    for name, value in names.items():
+        if name.startswith("test_") and callable(value):
+            value(databricks)
+
+
+def test_readme_names_both_commands() -> None:
+    """The two lines that a newcomer copies are there as the project's checks run them."""
+    assert '$ pip install ".[all]" && dbx-emulator demo\n' in README
+    assert "$ pip install tox tox-uv && tox run -m ci\n" in README
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"`?dbx-emulator serve (--[a-z-]+)", README))))
+def test_readme_options_exist(option: str) -> None:
+    """An option that the README uses is one that the command has."""
+    assert option in run_command("dbx_emulator", "serve", "--help").stdout
