@@ -21,6 +21,12 @@ __all__ = ["cli"]
 _PORT = 8765
 
 
+class _Refused(click.ClickException):
+    """What was asked for cannot be; told in one line, without the usage."""
+
+    exit_code = 2
+
+
 class _ServeByDefault(click.Group):
     """A group that serves when it is called without arguments."""
 
@@ -92,7 +98,7 @@ def serve(
             f"http://{name}:{bound_port}", clock=time_passes, token=first, further_tokens=further
         )
     except UsageError as error:
-        raise click.UsageError(str(error)) from None
+        raise _Refused(str(error)) from None
     announce = _announce_json if as_json else _announce
     serve_here(workspace, listener, allowed_hosts=frozenset(allow_host), on_ready=lambda: announce(workspace))
 
@@ -110,7 +116,7 @@ def demo(*, as_json: bool) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "dbx_emulator":
             raise
-        raise click.UsageError(
+        raise _Refused(
             f'the demo needs {error.name}, which is not installed: pip install "dbx-kit[all]"'
         ) from None
     sys.exit(main(as_json=as_json))

@@ -71,8 +71,8 @@ def test_serve_port_in_use_is_one_line_and_exit_2() -> None:
         port = taken.getsockname()[1]
         done = run_command("dbx_emulator", "serve", "--port", str(port))
     assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1] == (
-        f"Error: port {port} on 127.0.0.1 is in use; choose another with --port, or --port 0 for a free one"
+    assert done.stderr == (
+        f"Error: port {port} on 127.0.0.1 is in use; choose another with --port, or --port 0 for a free one\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What doors and engine exchange: `Request`, `Reply` and what a reply asks the door to do to the connection."""
+"""What doors and a workspace exchange: `Request`, `Reply`, and what a reply does to the connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Engine", "Headers", "Reply", "Request", "Reset", "WireOperation"]
+__all__ = ["Headers", "Reply", "Request", "RequestHandler", "Reset", "WireOperation"]
 
 #: Raw header lines as they are on the wire, names in any case.
 Headers = Sequence[tuple[bytes, bytes]]
@@ -64,8 +64,8 @@ class Reply:
     wire: tuple[WireOperation, ...] = ()
 
 
-class Engine(Protocol):
-    """What a door needs: somebody who answers. It never blocks."""
+class RequestHandler(Protocol):
+    """What a door needs: somebody who answers, at once."""
 
     def handle(self, request: Request) -> Reply:
         """Answer one request."""
@@ -73,5 +73,5 @@ class Engine(Protocol):
 
     @property
     def host(self) -> str:
-        """The host name the engine answers for."""
+        """The host it answers for, with its port if it has one."""
         ...

@@ -1,1 +1,1 @@
-"""Doors: the ways in. Each knows one library or protocol, carries requests to the engine and performs replies."""
+"""Doors: the ways in. Each knows one library or protocol, carries requests to a workspace and performs replies."""

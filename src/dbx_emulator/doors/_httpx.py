@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import httpx
 
-from dbx_emulator._api.messages import Engine, Request
+from dbx_emulator._api.messages import Request, RequestHandler
 
 __all__ = ["HttpxTransport", "answer"]
 
 
 class HttpxTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Carries the requests of a client to an engine, in process.
+    """Carries the requests of a client to a workspace, in process.
 
     Args:
-        engine: Who answers.
+        handler: Who answers.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of a sync client."""
-        return answer(self._engine, request, request.read())
+        return answer(self._handler, request, request.read())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer a request of an async client."""
-        return answer(self._engine, request, await request.aread())
+        return answer(self._handler, request, await request.aread())
 
 
-def answer(engine: Engine, request: httpx.Request, body: bytes) -> httpx.Response:
-    """Return the engine's answer.
+def answer(handler: RequestHandler, request: httpx.Request, body: bytes) -> httpx.Response:
+    """Return the workspace's answer.
 
     Raises:
         httpx.ReadError: The reply is to reset the connection.
     """
-    reply = engine.handle(
+    reply = handler.handle(
         Request(request.method, request.url.raw_path.decode("ascii"), request.headers.raw, body)
     )
     if reply.wire:

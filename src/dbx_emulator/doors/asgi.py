@@ -1,4 +1,4 @@
-"""The ASGI door: an engine as an application for any ASGI server.
+"""The ASGI door: a workspace as an application for any ASGI server.
 
 To break a connection it needs the transport below it, which `server` puts into the scope's extensions. Under
 a server that does not, it raises instead, so that the server breaks the connection in its own way.
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dbx_emulator._api.dispatch import MAX_BODY_BYTES
-from dbx_emulator._api.messages import Engine, Reply, Request
+from dbx_emulator._api.messages import Reply, Request, RequestHandler
 
 __all__ = ["TRANSPORT_EXTENSION", "AsgiApp"]
 
@@ -33,16 +33,16 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class AsgiApp:
-    """An ASGI application that carries requests to an engine.
+    """An ASGI application that carries requests to a workspace.
 
     Args:
-        engine: Who answers.
+        handler: Who answers.
         allowed_hosts: Host names, without port, by which it may be called; `None` allows every name. A page
             in a browser can reach a loopback port under a name of its own; this is what keeps it out.
     """
 
-    def __init__(self, engine: Engine, *, allowed_hosts: frozenset[str] | None = None) -> None:
-        self._engine = engine
+    def __init__(self, handler: RequestHandler, *, allowed_hosts: frozenset[str] | None = None) -> None:
+        self._handler = handler
         self._allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ class AsgiApp:
         request = await _read(scope, receive)
         if request is None:
             return
-        reply = self._refuse_host(request) or self._engine.handle(request)
+        reply = self._refuse_host(request) or self._handler.handle(request)
         if reply.wire:
             await _reset(scope, receive)
         else:

@@ -1,7 +1,7 @@
-"""Interception: this process's HTTP clients reach an engine, whoever made them and when.
+"""Interception: this process's HTTP clients reach a workspace, whoever made them and when.
 
 Patches the two transports that httpx opens sockets with, on the class, so that clients made before count. The
-engine answers for its own host; another Databricks host is refused with a message, because a test that reaches
+workspace answers for its own host; another Databricks host is refused with a message, because a test that reaches
 a real workspace is a mistake; every other host goes where it always went.
 """
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from dbx_emulator._api.messages import Engine
+from dbx_emulator._api.messages import RequestHandler
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator.doors._httpx import answer
 
@@ -29,28 +29,28 @@ DATABRICKS_DOMAINS = (
 )
 
 _lock = threading.Lock()
-_engines: list[Engine] = []
+_handlers: list[RequestHandler] = []
 
 
 @contextmanager
-def intercept(engine: Engine) -> Iterator[None]:
-    """Answer for an engine's host while the context is open.
+def intercept(handler: RequestHandler) -> Iterator[None]:
+    """Answer for a workspace's host while the context is open.
 
     Raises:
-        UsageError: Another engine answers for that host already.
+        UsageError: Another workspace answers for that host already.
     """
     with _lock:
-        if any(each.host == engine.host for each in _engines):
-            raise UsageError(f"host: {engine.host} is intercepted already; give this workspace another host")
-        if not _engines:
+        if any(each.host == handler.host for each in _handlers):
+            raise UsageError(f"host: {handler.host} is intercepted already; give this workspace another host")
+        if not _handlers:
             _patch()
-        _engines.append(engine)
+        _handlers.append(handler)
     try:
         yield
     finally:
         with _lock:
-            _engines.remove(engine)
-            if not _engines:
+            _handlers.remove(handler)
+            if not _handlers:
                 _unpatch()
 
 
@@ -63,18 +63,18 @@ def _patch() -> None:
     original_async = httpx.AsyncHTTPTransport.handle_async_request
 
     def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        engine = _engine_for(request)
-        if engine is None:
+        handler = _handler_for(request)
+        if handler is None:
             return original(transport, request)
-        return answer(engine, request, request.read())
+        return answer(handler, request, request.read())
 
     async def handle_async_request(
         transport: httpx.AsyncHTTPTransport, request: httpx.Request
     ) -> httpx.Response:
-        engine = _engine_for(request)
-        if engine is None:
+        handler = _handler_for(request)
+        if handler is None:
             return await original_async(transport, request)
-        return answer(engine, request, await request.aread())
+        return answer(handler, request, await request.aread())
 
     _originals[httpx.HTTPTransport] = original
     _originals[httpx.AsyncHTTPTransport] = original_async
@@ -90,18 +90,18 @@ def _unpatch() -> None:
     )
 
 
-def _engine_for(request: httpx.Request) -> Engine | None:
+def _handler_for(request: httpx.Request) -> RequestHandler | None:
     """Return who answers a request, or `None` if it is to go out.
 
     Raises:
         httpx.ConnectError: The host is another workspace of Databricks.
     """
     host = request.url.netloc.decode("ascii")
-    for engine in _engines:
-        if engine.host == host:
-            return engine
-    if _engines and request.url.host.endswith(DATABRICKS_DOMAINS):
-        answered = ", ".join(engine.host for engine in _engines)
+    for handler in _handlers:
+        if handler.host == host:
+            return handler
+    if _handlers and request.url.host.endswith(DATABRICKS_DOMAINS):
+        answered = ", ".join(handler.host for handler in _handlers)
         raise httpx.ConnectError(
             f"dbx-emulator refused to connect to {host}: it answers for {answered}. "
             "Point the code under test at the workspace's url.",

@@ -1,4 +1,4 @@
-"""The server door: an engine behind a real socket, in a thread or as a process of its own."""
+"""The server door: a workspace behind a real socket, in a thread or as a process of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from dbx_emulator._api.messages import Engine
+from dbx_emulator._api.messages import RequestHandler
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp, Receive, Scope, Send
 
@@ -81,14 +81,14 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def serve_in_thread(engine: Engine, *, port: int = 0) -> Iterator[RunningServer]:
-    """Serve an engine on a loopback port while the context is open.
+def serve_in_thread(handler: RequestHandler, *, port: int = 0) -> Iterator[RunningServer]:
+    """Serve a workspace on a loopback port while the context is open.
 
     Raises:
         UsageError: The port is taken.
     """
     listener = bind("127.0.0.1", port)
-    server = _Server(AsgiApp(engine, allowed_hosts=_LOOPBACK))
+    server = _Server(AsgiApp(handler, allowed_hosts=_LOOPBACK))
     thread = threading.Thread(target=server.run, args=([listener],), name="dbx-emulator", daemon=True)
     thread.start()
     try:
@@ -101,12 +101,16 @@ def serve_in_thread(engine: Engine, *, port: int = 0) -> Iterator[RunningServer]
 
 
 def serve_here(
-    engine: Engine, listener: socket.socket, *, allowed_hosts: frozenset[str], on_ready: Callable[[], None]
+    handler: RequestHandler,
+    listener: socket.socket,
+    *,
+    allowed_hosts: frozenset[str],
+    on_ready: Callable[[], None],
 ) -> None:
-    """Serve an engine in this thread until SIGINT or SIGTERM, then finish what is under way and return.
+    """Serve a workspace in this thread until SIGINT or SIGTERM, then finish what is under way and return.
 
     Args:
-        engine: Who answers.
+        handler: Who answers.
         listener: A listening socket, as from `bind`.
         allowed_hosts: Names by which it may be called besides those of the loopback interface; if the socket
             listens on another interface and this is empty, every name is allowed.
@@ -114,7 +118,7 @@ def serve_here(
     """
     is_loopback = listener.getsockname()[0] in _LOOPBACK
     names = allowed_hosts | _LOOPBACK if is_loopback or allowed_hosts else None
-    run(AsgiApp(engine, allowed_hosts=names), listener, on_ready=on_ready)
+    run(AsgiApp(handler, allowed_hosts=names), listener, on_ready=on_ready)
 
 
 def run(app: Callable[..., Any], listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
