@@ -53,7 +53,7 @@ PURE: dict[str, set[str]] = {
 
 #: Third-party packages and the only modules of the agent that may import them.
 ONLY_IN: dict[str, set[str]] = {
-    "httpx": {"dbx_agent.client", "dbx_agent.pool"},
+    "httpx": {"dbx_agent.client"},
 }
 
 

@@ -1,0 +1,303 @@
+"""The agents that Flyte calls: `create`, `get`, `delete`. Orchestration; each decision has its own module.
+
+A call goes template → `job_spec` → `JobsClient` → workspace, and back through `RunSnapshot` → `outcome` →
+Flyte's resource. What Flyte's engine makes of an exception shapes all three:
+
+* `create` may raise only what another attempt could mend, because any exception costs the user a retry. A
+  permanent refusal becomes resource meta that says so, and the first `get` answers it as FAILED. (A task
+  without any instance is the exception: flytekit's API documentation promises a `ValueError`.)
+* `get` does not raise for anything that may pass, because the engine counts failed polls and never resets the
+  count.
+* `delete` succeeds when there is nothing left to cancel, because an abort is repeated until it does.
+
+Source: [flyte.create.any-error-retries] documented: flyteorg/flyte, pluginmachinery/internal/webapi/launcher.go
+Source: [flyte.get.failures-add-up] documented: flyteorg/flyte, pluginmachinery/internal/webapi/cache.go
+Source: [flyte.delete.repeated-until-success] documented: flyteorg/flyte, pluginmachinery/internal/webapi/core.go
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from dbx_agent.budget import Budget
+from dbx_agent.client import (
+    DATABRICKS_API_ENDPOINT,
+    JobsClient,
+    is_run_finished,
+    is_run_unknown,
+)
+from dbx_agent.clock import Clock, RealClock
+from dbx_agent.compat import (
+    AsyncAgentBase,
+    Resource,
+    attempt_identity,
+    execution_environment,
+    flytekit_version,
+    make_resource,
+    read_secret,
+)
+from dbx_agent.credentials import Credentials, require_allowed_host
+from dbx_agent.errors import (
+    ApiCallError,
+    ConfigurationError,
+    DatabricksAgentError,
+    UnexpectedResponseError,
+)
+from dbx_agent.failure_report import TASKS_SHOWN, failed_tasks, write_report
+from dbx_agent.idempotency import attempt_token
+from dbx_agent.instance import Instance, read_instance
+from dbx_agent.job_metadata import DatabricksJobMetadata
+from dbx_agent.job_spec import FLYTE_FAIL_ON_ERROR, TaskTemplate, build_submit_body, named_instance
+from dbx_agent.links import console_link
+from dbx_agent.outcome import Outcome, Phase, decide_outcome
+from dbx_agent.run_snapshot import RunOutput, RunSnapshot, TaskSnapshot
+from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
+
+__all__ = [
+    "DATABRICKS_API_ENDPOINT",
+    "DEFAULT_DATABRICKS_INSTANCE_ENV_KEY",
+    "FLYTE_FAIL_ON_ERROR",
+    "DatabricksAgent",
+    "DatabricksAgentV2",
+    "DatabricksConnector",
+    "DatabricksConnectorV2",
+    "DatabricksJobMetadata",
+    "get_header",
+    "result_state_is_available",
+]
+
+_INT64_DIGITS = 19
+
+logger = logging.getLogger("flytekit.dbx_agent")
+
+
+class DatabricksAgent(AsyncAgentBase):
+    """Runs Flyte tasks of the type `spark` on Databricks.
+
+    Args:
+        settings: The deployment's settings; `None` reads the environment at each call.
+        clock: Measures budgets and waits between attempts.
+    """
+
+    name = "Databricks Agent"
+    task_type = "spark"
+
+    def __init__(self, *, settings: Settings | None = None, clock: Clock | None = None) -> None:
+        super().__init__(metadata_type=DatabricksJobMetadata, task_type_name=self.task_type)
+        self._given_settings = settings
+        self._clock = clock if clock is not None else RealClock()
+        self._credentials = Credentials(read_secret)
+
+    async def create(
+        self,
+        task_template: TaskTemplate,
+        inputs: Any = None,  # noqa: ARG002 - documented; the job reads its inputs from the store
+        output_prefix: str = "",
+        task_execution_metadata: Any = None,
+        **kwargs: Any,  # noqa: ARG002 - whatever newer engines add
+    ) -> DatabricksJobMetadata:
+        """Return a resource meta that can be used to get the status of the task.
+
+        Args:
+            task_template: The task; it is not changed.
+            inputs: Unused: the job reads its inputs from the store.
+            output_prefix: Where the attempt writes its outputs.
+            task_execution_metadata: The attempt, as the engine names it; `None` means local execution.
+            kwargs: Ignored.
+
+        Raises:
+            ConfigurationError: If neither the task nor the deployment names an instance, or the deployment's
+                settings are wrong.
+            CredentialsError: If there is no token.
+            ApiCallError: If the service could not be reached or was too busy within the budget.
+            UnexpectedResponseError: If what answered is not the Jobs API.
+        """
+        settings = self._settings()
+        named = named_instance(task_template)
+        _require_instance(named, settings)
+        meta = DatabricksJobMetadata("", "", is_local=task_execution_metadata is None)
+        try:
+            instance = _choose_instance(named, settings)
+            meta.databricks_instance = instance.name
+            body = _build_body(task_template, task_execution_metadata, output_prefix=output_prefix)
+            meta.run_id = await self._submit(instance, body, settings)
+        except (ConfigurationError, ApiCallError) as error:
+            if isinstance(error, ApiCallError) and error.retryable:
+                raise
+            logger.warning("a Databricks run was rejected: %s", error)
+            meta.rejected = str(error)
+        return meta
+
+    async def get(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> Resource:  # noqa: ARG002
+        """Return the status of the task.
+
+        Does not raise for what may pass: the answer is then RUNNING with the reason, and the next poll asks
+        again.
+
+        Args:
+            resource_meta: What `create` returned.
+            kwargs: Ignored.
+        """
+        if resource_meta.rejected:
+            message = f"Databricks did not accept the run: {resource_meta.rejected}"
+            return make_resource(Phase.FAILED, message, None)
+        try:
+            outcome, link = await self._read(resource_meta)
+        except DatabricksAgentError as error:
+            outcome, link = _decide_unreadable(resource_meta, error), None
+        return make_resource(outcome.phase, outcome.message, link)
+
+    async def delete(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> None:  # noqa: ARG002
+        """Cancel the run; succeeds as well if it is over, unknown, or never was.
+
+        Args:
+            resource_meta: What `create` returned.
+            kwargs: Ignored.
+
+        Raises:
+            DatabricksAgentError: If the cancellation could not be asked for; the engine then comes again.
+        """
+        run_id = _read_run_id(resource_meta)
+        if resource_meta.rejected or run_id is None:
+            return
+        settings = self._settings()
+        try:
+            await self._client(settings).cancel_run(
+                _read_instance(resource_meta, settings),
+                run_id,
+                budget=self._budget(settings.delete_budget_seconds),
+            )
+        except ApiCallError as error:
+            if not (is_run_finished(error) or is_run_unknown(error)):
+                raise
+
+    async def _submit(self, instance: Instance, body: dict[str, Any], settings: Settings) -> str:
+        budget = self._budget(settings.create_budget_seconds)
+        run_id = await self._client(settings).submit_run(instance, body, budget=budget)
+        logger.info("submitted Databricks run %s on %s", run_id, instance.name)
+        return str(run_id)
+
+    async def _read(self, resource_meta: DatabricksJobMetadata) -> tuple[Outcome, str | None]:
+        run_id = _read_run_id(resource_meta)
+        if run_id is None:
+            said = "The resource meta names no Databricks run; it was not written by a Databricks agent."
+            return Outcome(Phase.FAILED, said), None
+        settings = self._settings()
+        instance = _read_instance(resource_meta, settings)
+        client, budget = self._client(settings), self._budget(settings.get_budget_seconds)
+        run = await client.get_run(instance, run_id, budget=budget)
+        outcome = decide_outcome(run.state, is_local=resource_meta.is_local)
+        if outcome.is_failure:
+            outcome = await _explain(outcome, run, instance=instance, client=client, budget=budget)
+        return outcome, console_link(run.run_page_url)
+
+    def _settings(self) -> Settings:
+        return self._given_settings or Settings.from_environ(os.environ)
+
+    def _client(self, settings: Settings) -> JobsClient:
+        return JobsClient(
+            settings, credentials=self._credentials, clock=self._clock, flytekit_version=flytekit_version()
+        )
+
+    def _budget(self, limit_seconds: float) -> Budget:
+        return Budget(started_at=self._clock.time(), limit_seconds=limit_seconds)
+
+
+class DatabricksAgentV2(DatabricksAgent):
+    """Runs Flyte tasks of the type `databricks`, so that `spark` can stay with the Kubernetes plugin."""
+
+    task_type = "databricks"
+
+
+DatabricksConnector = DatabricksAgent
+DatabricksConnectorV2 = DatabricksAgentV2
+
+
+def get_header() -> dict[str, str]:
+    """Return the headers that authenticate a call with the deployment's token.
+
+    Raises:
+        CredentialsError: If there is no token.
+    """
+    token = Credentials(read_secret).token()
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+def result_state_is_available(life_cycle_state: str) -> bool:
+    """Tell whether a run in this life cycle state has a result; documented, not what the agent goes by."""
+    return life_cycle_state == "TERMINATED"
+
+
+def _require_instance(named: str, settings: Settings) -> None:
+    if not named and settings.instance is None:
+        raise ConfigurationError(
+            "There is no Databricks instance. Set databricks_instance in the task's config, or "
+            f"{DEFAULT_DATABRICKS_INSTANCE_ENV_KEY} in the agent's deployment."
+        )
+
+
+def _build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) -> dict[str, Any]:
+    return build_submit_body(
+        template,
+        environment=execution_environment(execution),
+        idempotency_token=attempt_token(attempt_identity(execution), output_prefix=output_prefix),
+    )
+
+
+def _choose_instance(named: str, settings: Settings) -> Instance:
+    if not named:
+        assert settings.instance is not None
+        return settings.instance
+    instance = read_instance(named, field="databricksInstance", allow_http=settings.allow_http)
+    require_allowed_host(instance, settings)
+    return instance
+
+
+def _read_instance(resource_meta: DatabricksJobMetadata, settings: Settings) -> Instance:
+    # Read as strictly as a task's own words: the port that receives it asks nobody for credentials.
+    return read_instance(
+        resource_meta.databricks_instance, field="databricks_instance", allow_http=settings.allow_http
+    )
+
+
+def _read_run_id(resource_meta: DatabricksJobMetadata) -> int | None:
+    text = resource_meta.run_id
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _INT64_DIGITS else None
+
+
+def _decide_unreadable(resource_meta: DatabricksJobMetadata, error: DatabricksAgentError) -> Outcome:
+    """Choose what to answer when a run could not be read; only the service's "no such run" is an end."""
+    run = f"Databricks run {resource_meta.run_id}"
+    if isinstance(error, ApiCallError) and is_run_unknown(error):
+        return Outcome(
+            Phase.FAILED, f"{run} is gone: deleted, or older than the workspace keeps runs. {error}"
+        )
+    logger.warning("%s could not be read, the next poll asks again: %s", run, error)
+    return Outcome(Phase.RUNNING, f"{run} could not be read, the next poll asks again: {error}")
+
+
+async def _explain(
+    outcome: Outcome, run: RunSnapshot, *, instance: Instance, client: JobsClient, budget: Budget
+) -> Outcome:
+    """Add what the failed tasks say; whatever cannot be read is left out."""
+    try:
+        run = await client.get_all_tasks(instance, run, budget=budget)
+    except (ApiCallError, UnexpectedResponseError) as error:
+        logger.warning("not all tasks of Databricks run %s could be read: %s", run.run_id, error)
+    tasks = failed_tasks(run)
+    outputs = await _read_outputs(tasks[:TASKS_SHOWN], instance=instance, client=client, budget=budget)
+    return Outcome(outcome.phase, write_report(outcome.message, tasks, outputs))
+
+
+async def _read_outputs(
+    tasks: list[TaskSnapshot], *, instance: Instance, client: JobsClient, budget: Budget
+) -> dict[int, RunOutput]:
+    outputs: dict[int, RunOutput] = {}
+    for run_id in [task.run_id for task in tasks if task.run_id is not None]:
+        try:
+            outputs[run_id] = await client.get_run_output(instance, run_id, budget=budget)
+        except (ApiCallError, UnexpectedResponseError) as error:  # noqa: PERF203 - each may fail alone
+            logger.warning("the output of Databricks task run %s could not be read: %s", run_id, error)
+    return outputs

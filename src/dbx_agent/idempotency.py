@@ -1,0 +1,55 @@
+"""The token that makes one Flyte attempt one Databricks run, however often its submit is sent; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass
+
+__all__ = ["AttemptIdentity", "attempt_token"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptIdentity:
+    """What names one attempt of one task in all of Flyte.
+
+    Attributes:
+        project: The execution's project.
+        domain: The execution's domain.
+        execution: The execution's name.
+        node: The node's id in the workflow.
+        task: The task's full name with its version.
+        retry_attempt: Flyte's count of attempts, from 0.
+    """
+
+    project: str
+    domain: str
+    execution: str
+    node: str
+    task: str
+    retry_attempt: int
+
+
+def attempt_token(identity: AttemptIdentity | None, *, output_prefix: str) -> str | None:
+    """Derive the idempotency token of an attempt.
+
+    The number of the attempt is part of it: with the token of the attempt before, the service would answer
+    the run that has just failed.
+
+    Source: [agent.submit.idempotency-token] documented: Databricks Jobs API 2.1, runs/submit
+
+    Args:
+        identity: The attempt; `None` for a local run, or when the engine did not say.
+        output_prefix: Where the attempt writes; unique per attempt, so it serves when there is no identity.
+
+    Returns:
+        64 hexadecimal digits, the longest that the service takes; `None` when nothing names the attempt.
+    """
+    if identity is not None and identity.execution:
+        return _digest("attempt", *astuple(identity))
+    return _digest("output-prefix", output_prefix) if output_prefix else None
+
+
+def _digest(*parts: str | int) -> str:
+    # JSON keeps ("a", "b/c") and ("a/b", "c") apart, which a joining character would not.
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

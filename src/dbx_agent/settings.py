@@ -1,0 +1,145 @@
+"""The deployment's settings: environment variables to one frozen value, all mistakes reported at once.
+
+The environment is a parameter. Names that begin with `DBX_AGENT_` and are not known are left alone on
+purpose: Kubernetes puts `DBX_AGENT_PORT`, `DBX_AGENT_SERVICE_HOST` and more into every pod near a Service
+named `dbx-agent`, which is also why no setting may have such a name.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from dbx_agent.errors import ConfigurationError
+from dbx_agent.instance import Instance, read_instance
+
+__all__ = ["DEFAULT_DATABRICKS_INSTANCE_ENV_KEY", "Settings"]
+
+DEFAULT_DATABRICKS_INSTANCE_ENV_KEY = "FLYTE_DATABRICKS_INSTANCE"
+
+_ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
+_ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
+_DEFAULT_SECONDS = {
+    "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
+    "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
+    "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
+}
+_VARIABLES = (DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, _ALLOWED_HOSTS, _ALLOW_HTTP, *_DEFAULT_SECONDS)
+_MAX_SECONDS = 600
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+_HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a deployment decides.
+
+    Attributes:
+        instance: The workspace of tasks that name none (FLYTE_DATABRICKS_INSTANCE); `None` means each task
+            must.
+        allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
+            port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
+        allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
+        create_budget_seconds: What a create may take, retries included; below the engine's 10 s.
+        get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
+            anyway.
+        delete_budget_seconds: What a delete may take.
+        connect_timeout_seconds: The limit for a connection, and for a free place among them.
+        request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
+    """
+
+    instance: Instance | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    allow_http: bool = False
+    create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
+    get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
+    delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
+    connect_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"]
+    request_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"]
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings from an environment.
+
+        Raises:
+            ConfigurationError: With one sentence per mistake, not only the first.
+        """
+        return _read(tuple(environ.get(name) for name in _VARIABLES))
+
+
+# The agent reads the environment for each call, so that a changed one is seen; equal ones are read once.
+@lru_cache(maxsize=8)
+def _read(values: tuple[str | None, ...]) -> Settings:
+    given = {name: value.strip() for name, value in zip(_VARIABLES, values, strict=True) if value is not None}
+    problems: list[str] = []
+    allow_http = _read_boolean(given.get(_ALLOW_HTTP, ""), problems)
+    seconds = _read_durations(given, problems)
+    settings = Settings(
+        instance=_read_deployment_instance(given, problems, allow_http=allow_http),
+        allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
+        allow_http=allow_http,
+        create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
+        get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
+        delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
+        connect_timeout_seconds=seconds["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"],
+        request_timeout_seconds=seconds["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"],
+    )
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _read_boolean(text: str, problems: list[str]) -> bool:
+    if text.lower() not in _BOOLEANS:
+        problems.append(f"{_ALLOW_HTTP} is {text!r}. Use true or false.")
+    return _BOOLEANS.get(text.lower(), False)
+
+
+def _read_deployment_instance(
+    given: Mapping[str, str], problems: list[str], *, allow_http: bool
+) -> Instance | None:
+    text = given.get(DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, "")
+    if not text:
+        return None
+    try:
+        return read_instance(text, field=DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, allow_http=allow_http)
+    except ConfigurationError as error:
+        problems.extend(error.problems)
+        return None
+
+
+def _read_hosts(text: str, problems: list[str]) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in text.split(",") if host.strip())
+    problems.extend(
+        f"{_ALLOWED_HOSTS} contains {host!r}. Use hosts or globs without a scheme, such as "
+        "'*.databricks.example.com', separated by commas."
+        for host in hosts
+        if not _HOST_PATTERN.fullmatch(host)
+    )
+    return hosts
+
+
+def _read_durations(given: Mapping[str, str], problems: list[str]) -> dict[str, float]:
+    durations = dict(_DEFAULT_SECONDS)
+    for variable in sorted(durations.keys() & given.keys()):
+        seconds = _read_seconds(given[variable])
+        if seconds is None:
+            problems.append(
+                f"{variable} is {given[variable]!r}. Use seconds, more than 0 and at most {_MAX_SECONDS}."
+            )
+        else:
+            durations[variable] = seconds
+    return durations
+
+
+def _read_seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and 0 < seconds <= _MAX_SECONDS else None

@@ -1,0 +1,1 @@
+"""Tests of `dbx_agent`, one module each."""

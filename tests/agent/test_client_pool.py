@@ -1,0 +1,134 @@
+"""The pool below the client: loops, cancelled callers, real connections."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from dbx_agent.budget import Budget
+from dbx_agent.client import ConnectionPool, JobsClient
+from dbx_agent.clock import Clock, RealClock
+from dbx_agent.credentials import Credentials
+from dbx_agent.errors import ApiCallError
+from dbx_agent.instance import Instance, read_instance
+from dbx_agent.settings import Settings
+from dbx_emulator import Workspace
+
+from .support import CANARY, ManualClock
+
+INSTANCE = read_instance("dbc-1.cloud.databricks.com", field="f", allow_http=False)
+BODY = {"existing_cluster_id": "c", "notebook_task": {"notebook_path": "/n"}}
+
+
+class _Gate(httpx.AsyncBaseTransport):
+    """Answers when opened."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.opened = asyncio.Event()
+        self.answered = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:  # noqa: ARG002 - httpx's
+        self.asked.set()
+        await self.opened.wait()
+        self.answered += 1
+        return httpx.Response(200, json={"run_id": 7})
+
+
+def _client(
+    pool: ConnectionPool,
+    clock: Clock,
+    *,
+    instance: Instance = INSTANCE,
+    token: str = CANARY,
+    connect_timeout_seconds: float = 2.0,
+) -> JobsClient:
+    settings = Settings(instance=instance, connect_timeout_seconds=connect_timeout_seconds)
+    credentials = Credentials(lambda: token)
+    return JobsClient(settings, credentials=credentials, clock=clock, flytekit_version="x", pool=pool)
+
+
+def _budget(clock: Clock, limit_seconds: float = 20.0) -> Budget:
+    return Budget(started_at=clock.time(), limit_seconds=limit_seconds)
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_caller_leaves_the_request_to_its_end(clock: ManualClock) -> None:
+    """An RPC's deadline cancels its handler; the submit on its way arrives whole, and close waits for it."""
+    gate = _Gate()
+    pool = ConnectionPool(gate)
+    call = asyncio.create_task(_client(pool, clock).submit_run(INSTANCE, BODY, budget=_budget(clock)))
+    await gate.asked.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert gate.answered == 0
+    gate.opened.set()
+    await pool.aclose()
+    assert gate.answered == 1
+    await pool.aclose()
+
+
+def test_clients_of_several_loops_do_not_meet(clock: ManualClock) -> None:
+    """Each asyncio.run has a client of its own, as local execution needs."""
+    pool = ConnectionPool(httpx.MockTransport(lambda _: httpx.Response(200, json={"run_id": 7})))
+    client = _client(pool, clock)
+
+    async def submit() -> int:
+        return await client.submit_run(INSTANCE, BODY, budget=_budget(clock))
+
+    assert [asyncio.run(submit()), asyncio.run(submit())] == [7, 7]
+
+
+@pytest.mark.asyncio
+async def test_one_client_serves_all_calls_of_a_loop() -> None:
+    """The pool is the point of it."""
+    pool = ConnectionPool()
+    client = pool.client()
+    assert pool.client() is client
+    await pool.aclose()
+    assert client.is_closed
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_a_place_and_gives_up_sends_nothing(clock: ManualClock) -> None:
+    """Neither when it is cancelled, nor when the connections stay busy; the place is free again afterwards."""
+    gate = _Gate()
+    pool = ConnectionPool(gate, max_connections=1)
+    client = _client(pool, clock, connect_timeout_seconds=0.01)
+    calls = [
+        asyncio.create_task(client.submit_run(INSTANCE, BODY, budget=_budget(clock, 0.3))) for _ in range(2)
+    ]
+    await gate.asked.wait()
+    calls[1].cancel()
+    with pytest.raises(ApiCallError, match="PoolTimeout: all connections are busy"):
+        await client.submit_run(INSTANCE, BODY, budget=_budget(clock, 0.3))
+    gate.opened.set()
+    assert await calls[0] == 7
+    assert gate.answered == 1
+    assert await client.submit_run(INSTANCE, BODY, budget=_budget(clock, 0.3)) == 7
+    await pool.aclose()
+
+
+@pytest.mark.fact("agent.http.cancelled-request-leaks")
+@pytest.mark.asyncio
+async def test_a_storm_of_deadlines_costs_no_connection() -> None:
+    """A thousand calls through five connections, cancelled at all moments of their life; then one goes through."""
+    workspace, pool, clock = Workspace(), ConnectionPool(max_connections=5), RealClock()
+    with workspace.serve() as server:
+        instance = read_instance(server.url, field="f", allow_http=False)
+        client = _client(pool, clock, instance=instance, token=workspace.token)
+        run_id = await client.submit_run(instance, BODY, budget=_budget(clock))
+        for burst in range(40):
+            calls = [
+                asyncio.create_task(client.get_run(instance, run_id, budget=_budget(clock)))
+                for _ in range(25)
+            ]
+            await asyncio.wait(calls, timeout=burst % 10 * 0.002)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        assert (await client.get_run(instance, run_id, budget=_budget(clock))).run_id == run_id
+        await pool.aclose()

@@ -1,0 +1,109 @@
+"""The token, and where it may go."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbx_agent.credentials import Credentials, is_host_allowed
+from dbx_agent.errors import ConfigurationError, CredentialsError
+from dbx_agent.instance import read_instance
+from dbx_agent.settings import Settings
+
+from .support import CANARY
+
+DEPLOYED = Settings(instance=read_instance("http://127.0.0.1:8765", field="f", allow_http=False))
+
+
+@pytest.mark.fact("agent.hosts.databricks")
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        pytest.param("dbc-1.cloud.databricks.com", True, id="aws"),
+        pytest.param("adb-1.2.azuredatabricks.net", True, id="azure"),
+        pytest.param("adb-1.2.databricks.azure.cn", True, id="azure-china"),
+        pytest.param("adb-1.2.databricks.azure.us", True, id="azure-government"),
+        pytest.param("1.2.gcp.databricks.com", True, id="gcp"),
+        pytest.param("cloud.databricks.com", False, id="no-workspace"),
+        pytest.param("dbc-1.cloud.databricks.com.evil.example", False, id="suffix"),
+        pytest.param("evilcloud.databricks.com", False, id="prefix"),
+        pytest.param("data.example.com", False, id="foreign"),
+        pytest.param("http://localhost:8080", False, id="loopback"),
+        pytest.param("169.254.169.254", False, id="metadata-service"),
+    ],
+)
+def test_a_task_may_name_only_hosts_of_databricks(host: str, allowed: bool) -> None:  # noqa: FBT001
+    """Without a word from the deployment, its token goes to workspaces of the known clouds alone."""
+    assert is_host_allowed(read_instance(host, field="f", allow_http=False), Settings()) is allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "allowed"),
+    [
+        pytest.param("http://127.0.0.1:8765", DEPLOYED, True, id="the-deployment's-own"),
+        pytest.param("http://127.0.0.1:22", DEPLOYED, False, id="another-port-of-it"),
+        pytest.param("data.example.com", Settings(allowed_hosts=("*.example.com",)), True, id="glob"),
+        pytest.param("http://localhost:1", Settings(allowed_hosts=("localhost",)), True, id="any-port"),
+        pytest.param("http://localhost:1", Settings(allowed_hosts=("localhost:1",)), True, id="that-port"),
+        pytest.param(
+            "http://localhost:2", Settings(allowed_hosts=("localhost:1",)), False, id="not-that-port"
+        ),
+        pytest.param("http://[::1]:1", Settings(allowed_hosts=("[::1]:1",)), True, id="ipv6"),
+    ],
+)
+def test_the_deployment_names_further_hosts(host: str, settings: Settings, allowed: bool) -> None:  # noqa: FBT001
+    """Its own instance on its own port, and its list; loopback like any other host."""
+    assert is_host_allowed(read_instance(host, field="f", allow_http=False), settings) is allowed
+
+
+def test_a_refused_host_gets_no_token() -> None:
+    """The secret is not even read; the message names the field and the remedy."""
+    reads: list[str] = []
+
+    def read_secret() -> str:
+        reads.append("read")
+        return CANARY
+
+    credentials = Credentials(read_secret)
+    with pytest.raises(
+        ConfigurationError, match=r"databricksInstance names evil\.example.*DBX_AGENT_ALLOWED_HOSTS"
+    ):
+        credentials.token_for(read_instance("evil.example", field="f", allow_http=False), Settings())
+    assert reads == []
+
+
+def test_a_rotated_token_is_picked_up() -> None:
+    """The secret is read for each use."""
+    tokens = iter(["first", " second\n"])
+    credentials = Credentials(lambda: next(tokens))
+    instance = read_instance("dbc-1.cloud.databricks.com", field="f", allow_http=False)
+    assert credentials.token_for(instance, Settings()) == "first"
+    assert credentials.token_for(instance, Settings()) == "second"
+
+
+def _fail(error: Exception) -> str:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(ValueError(f"not in {CANARY}"), id="missing"),
+        pytest.param(OSError(f"cannot read {CANARY}"), id="unreadable"),
+    ],
+)
+def test_a_missing_token_says_where_to_put_it(error: Exception) -> None:
+    """What the secret manager says is not repeated."""
+    with pytest.raises(CredentialsError, match="_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN") as caught:
+        Credentials(lambda: _fail(error)).token()
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "token", ["", " ", f"{CANARY} x", f"{CANARY}\nHost: x", f"{CANARY}é", f"{CANARY}\x00"]
+)
+def test_what_no_header_can_carry_is_refused_without_showing_it(token: str) -> None:
+    """The HTTP library would quote it."""
+    with pytest.raises(CredentialsError) as caught:
+        Credentials(lambda: token).token()
+    assert CANARY not in str(caught.value)

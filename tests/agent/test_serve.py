@@ -1,0 +1,182 @@
+"""`dbx-agent serve` as a process, called over real gRPC as Flyte's engine calls it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from flyteidl.admin import agent_pb2
+from flyteidl.core.execution_pb2 import TaskExecution
+from flyteidl.service.agent_pb2_grpc import AgentMetadataServiceStub, AsyncAgentServiceStub
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from dbx_emulator import LostResponse, Outcome, StatusFault, Workspace
+
+from .support import load_template, make_execution
+
+pytestmark = pytest.mark.flyte
+
+SOURCES = Path(__file__).parents[2] / "src"
+READY = "dbx-agent: listening on "
+DEADLINE_SECONDS = 30
+
+
+def _command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "dbx_agent", "serve", *options]
+
+
+@contextlib.contextmanager
+def _serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the command, wait until it is ready, and leave no process behind."""
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(SOURCES),
+        "FLYTE_DATABRICKS_INSTANCE": url,
+        "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN": token,
+        "PYTHONUNBUFFERED": "",
+    }
+    process = subprocess.Popen(
+        _command("--port", "0", *options),
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(READY), process.communicate()
+        yield process, line.removeprefix(READY).strip()
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _create(stub: Any, *, attempt: int) -> bytes:
+    template = load_template("v2-noinstance").to_flyte_idl()
+    execution = make_execution(attempt=attempt).to_flyte_idl()
+    request = agent_pb2.CreateTaskRequest(
+        template=template, output_prefix=f"s3://out/{attempt}", task_execution_metadata=execution
+    )
+    meta: bytes = stub.CreateTask(request, timeout=DEADLINE_SECONDS).resource_meta
+    return meta
+
+
+def _get(stub: Any, meta: bytes) -> Any:
+    category = agent_pb2.TaskCategory(name="databricks", version=0)
+    request = agent_pb2.GetTaskRequest(task_category=category, resource_meta=meta)
+    return stub.GetTask(request, timeout=DEADLINE_SECONDS).resource
+
+
+def _phase(resource: Any) -> str:
+    return str(TaskExecution.Phase.Name(resource.phase))
+
+
+def test_the_service_lists_creates_gets_and_deletes() -> None:
+    """One claim per task type; a lost answer and a throttled poll in between; the second attempt succeeds."""
+    workspace = Workspace()
+    workspace.scenarios.add(
+        "*", [Outcome(queue="30s", run="40m", termination_code="CLOUD_FAILURE"), Outcome()]
+    )
+    workspace.faults.add(LostResponse("runs/submit", times=1))
+    workspace.faults.add(StatusFault("runs/get", status_code=429, headers={"Retry-After": "1"}, times=1))
+    with (
+        workspace.serve() as server,
+        _serve(server.url, workspace.token) as (_, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        agents = AgentMetadataServiceStub(channel).ListAgents(agent_pb2.ListAgentsRequest()).agents
+        assert {
+            agent.name: [category.name for category in agent.supported_task_categories]
+            for agent in agents
+            if agent.name != "Sensor"
+        } == {"Databricks Agent": ["spark", "databricks"]}
+        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+        stub = AsyncAgentServiceStub(channel)
+        first = _create(stub, attempt=0)
+        phases = [_phase(_get(stub, first))]
+        workspace.clock.advance("1h")
+        phases.append(_phase(_get(stub, first)))
+        second = _create(stub, attempt=1)
+        workspace.clock.advance("1h")
+        done = _get(stub, second)
+        phases.append(_phase(done))
+        assert phases == ["QUEUED", "RETRYABLE_FAILED", "SUCCEEDED"]
+        assert [link.name for link in done.log_links] == ["Databricks Console"]
+        third = _create(stub, attempt=2)
+        category = agent_pb2.TaskCategory(name="databricks", version=0)
+        stub.DeleteTask(agent_pb2.DeleteTaskRequest(task_category=category, resource_meta=third))
+        workspace.clock.advance("1h")
+        assert _get(stub, third).message.startswith("USER_CANCELED")
+    submits = workspace.journal.calls("runs/submit")
+    assert (len(submits), len(workspace.runs)) == (4, 3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
+    """Exit status 0, and not a word of a traceback."""
+    with _serve("http://127.0.0.1:9", "t", "--grace", "2") as (process, _):
+        process.send_signal(number)
+        out, error = process.communicate(timeout=DEADLINE_SECONDS)
+        assert (process.returncode, out, error) == (0, "", "")
+
+
+def test_a_taken_port_is_one_line() -> None:
+    """Exit status 2, and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            _command("--port", str(port)),
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_SECONDS,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"dbx-agent: cannot listen on 127.0.0.1:{port}: Address already in use. "
+        "Choose another with --host or --port; 0 is any free port.\n"
+    )
+
+
+def test_a_second_server_does_not_share_the_port() -> None:
+    """GRPC alone would let it, and half of the calls would go astray."""
+    with _serve("http://127.0.0.1:9", "t") as (_, address):
+        done = subprocess.run(
+            _command("--port", address.rpartition(":")[2]),
+            env={**os.environ, "PYTHONPATH": str(SOURCES)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE_SECONDS,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_an_address_of_no_machine_is_one_line() -> None:
+    """As a taken port."""
+    done = subprocess.run(
+        _command("--host", "no-such-host.invalid", "--port", "0"),
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "cannot listen on no-such-host.invalid:0" in done.stderr
