@@ -60,7 +60,10 @@ ONLY_IN: dict[str, set[str]] = {
 def _modules(package: str) -> Iterator[tuple[str, ast.Module]]:
     for path in sorted((SRC / package).rglob("*.py")):
         parts = list(path.relative_to(SRC).with_suffix("").parts)
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ast.parse(path.read_text())
+        yield (
+            ".".join(parts[:-1] if parts[-1] == "__init__" else parts),
+            ast.parse(path.read_text(encoding="utf-8")),
+        )
 
 
 def _imports(tree: ast.Module) -> set[str]:
@@ -102,7 +105,7 @@ def test_agent_module_does_not_know_the_emulator(module: str, tree: ast.Module) 
 @pytest.mark.parametrize(("name", "allowed"), [pytest.param(*each, id=each[0]) for each in PURE.items()])
 def test_agent_pure_module_imports_only_pure_modules(name: str, allowed: set[str]) -> None:
     """What only decides knows neither flytekit nor an HTTP client."""
-    tree = ast.parse((SRC / "dbx_agent" / f"{name}.py").read_text())
+    tree = ast.parse((SRC / "dbx_agent" / f"{name}.py").read_text(encoding="utf-8"))
     assert _imports(tree) <= {f"dbx_agent.{each}" for each in allowed}
 
 

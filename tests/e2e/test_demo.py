@@ -22,6 +22,7 @@ def _events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+@pytest.mark.fact("flyte.engine.attempts", "flyte.engine.poll-interval")
 def test_demo_tells_the_story_and_exits_0() -> None:
     """Two attempts, three submits of which one answer is lost, two runs and a throttled poll."""
     done = run_command("dbx_emulator", "demo", "--json")
@@ -49,6 +50,8 @@ def test_demo_tells_the_story_and_exits_0() -> None:
         (1, "RUNNING"),
         (1, "SUCCEEDED"),
     ]
+    polled_ms = [event["at_ms"] for event in events if event["event"] == "happened" and event["link"]]
+    assert {(at_ms - polled_ms[0]) % 30_000 for at_ms in polled_ms} <= {0, 1}, "one poll every 30 s"
     links = {event["link"] for event in events if event["event"] == "happened" and event["link"]}
     assert len(links) == 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 import pytest
 
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.soak
 _RUNS = 20_000
 
 
-def _post(client: httpx.Client, path: str, body: dict[str, object]) -> dict[str, object]:
+def _post(client: httpx.Client, path: str, body: Mapping[str, object]) -> dict[str, object]:
     """Post until there is an answer, as a client with an idempotency token may."""
     while True:
         try:

@@ -26,10 +26,7 @@ LEVELS = {
     "assumed": "not recorded anywhere we know of; chosen, and no test pins its text",
 }
 
-_LINE = re.compile(
-    r"Source: \[(?P<id>[a-z0-9.\-]+)\] (?P<level>\w+): "
-    r"(?P<citation>[^\n]+(?:\n(?!\s*(?:#|Source:|\"\"\"|$))[^\n]+)*)"
-)
+_LINE = re.compile(r"(?P<comment>#?).*?Source: \[(?P<id>[a-z0-9.\-]+)\] (?P<level>\w+): (?P<citation>.+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -51,23 +48,35 @@ class Fact:
 
 def read_facts() -> list[Fact]:
     """Return every fact in the code, sorted."""
-    return sorted(
-        Fact(
-            match["id"],
-            match["level"],
-            " ".join(match["citation"].split()).rstrip('"'),
-            path.relative_to(ROOT).as_posix(),
-        )
-        for path in sorted((ROOT / "src").rglob("*.py"))
-        for match in _LINE.finditer(path.read_text())
-    )
+    return sorted(fact for path in (ROOT / "src").rglob("*.py") for fact in _facts_in(path))
+
+
+def _facts_in(path: Path) -> Iterator[Fact]:
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    for number, line in enumerate(lines):
+        if (match := _LINE.match(line)) is None:
+            continue
+        citation = [match["citation"]]
+        for following in lines[number + 1 :]:
+            if _ends_citation(following, is_comment=bool(match["comment"])):
+                break
+            citation.append(following.lstrip("#: "))
+        text = " ".join(citation).rstrip('"')
+        yield Fact(match["id"], match["level"], text, path.relative_to(ROOT).as_posix())
+
+
+def _ends_citation(line: str, *, is_comment: bool) -> bool:
+    """A citation goes on over lines of the same comment or paragraph."""
+    if "Source: [" in line or not line.strip('#: "'):
+        return True
+    return line.startswith("#") != is_comment or line.startswith('"""')
 
 
 def read_witnesses() -> dict[str, list[str]]:
     """Return the tests that are marked as witnesses, by fact."""
     witnesses: dict[str, list[str]] = defaultdict(list)
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for fact in _marked(node):
                     witnesses[fact].append(f"{path.relative_to(ROOT).as_posix()}::{node.name}")
@@ -107,4 +116,4 @@ def render() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
+    PAGE.write_text(render(), encoding="utf-8")

@@ -27,4 +27,4 @@ def test_facts_and_witnesses_match() -> None:
 
 def test_fidelity_page_is_up_to_date() -> None:
     """docs/fidelity.md is what `python -m tests.fidelity.ledger` would write now."""
-    assert PAGE.read_text() == render()
+    assert PAGE.read_text(encoding="utf-8") == render()

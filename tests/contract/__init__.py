@@ -1,0 +1,1 @@
+"""Tests that every door gives the same service."""

@@ -1,0 +1,1 @@
+"""Tests of the emulator, one module for each of its modules."""

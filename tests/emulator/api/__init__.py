@@ -1,0 +1,1 @@
+"""Tests of the API ring: requests in, replies out, no door."""

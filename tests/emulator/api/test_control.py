@@ -1,0 +1,201 @@
+"""What another process may do to a workspace."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from dirty_equals import IsInt, IsPartialDict
+
+from dbx_emulator import LostResponse, Outcome, StatusFault, Workspace
+from dbx_emulator._core.clock import EPOCH_MS
+from tests.emulator.support import Caller, Json, send
+
+
+def _call(workspace: Workspace, method: str, name: str, body: object = None) -> Json:
+    content = b"" if body is None else json.dumps(body).encode()
+    reply = send(workspace, method, f"/__dbx/{name}", content)
+    assert reply.status_code == 200, reply.body
+    answer: Json = json.loads(reply.body)
+    return answer
+
+
+def _refusal(workspace: Workspace, name: str, body: object) -> str:
+    reply = send(workspace, "POST", f"/__dbx/{name}", json.dumps(body).encode())
+    assert reply.status_code == 400, reply.body
+    message: str = json.loads(reply.body)["message"]
+    return message
+
+
+def test_health_needs_no_credentials(workspace: Workspace) -> None:
+    """Whoever waits for the server can ask it, and hears where its time is."""
+    reply = send(workspace, "GET", "/__dbx/health", headers={})
+    assert (reply.status_code, json.loads(reply.body)) == (
+        200,
+        {"status": "ok", "policy": "manual", "rate": 0.0, "now_ms": EPOCH_MS},
+    )
+
+
+def test_clock_can_be_read_and_moved(workspace: Workspace) -> None:
+    """Moving it lets happen what falls due."""
+    caller = Caller(workspace)
+    run_id = caller.submit()
+    assert _call(workspace, "GET", "clock") == {"policy": "manual", "rate": 0.0, "now_ms": EPOCH_MS}
+    assert _call(workspace, "POST", "clock", {"advance": "2m"})["now_ms"] == EPOCH_MS + 120_000
+    assert _call(workspace, "POST", "clock", {"advance": 60})["now_ms"] == EPOCH_MS + 180_000
+    assert workspace.runs[run_id].life_cycle_state == "TERMINATING"
+
+
+def test_scenarios_can_be_added_listed_and_forgotten(workspace: Workspace) -> None:
+    """What is added over HTTP is what Python adds."""
+    body = {"run_name": "etl-*", "outcomes": [{"cluster": "5m", "termination_code": "CLOUD_FAILURE"}, {}]}
+    added = _call(workspace, "POST", "scenarios", body)
+    assert added == {
+        "run_name": "etl-*",
+        "outcomes": [
+            IsPartialDict(cluster="5m", termination_code="CLOUD_FAILURE", run=None),
+            IsPartialDict(),
+        ],
+        "matched": 0,
+    }
+    [scenario] = workspace.scenarios
+    assert list(scenario.outcomes) == [Outcome(cluster="5m", termination_code="CLOUD_FAILURE"), Outcome()]
+    assert _call(workspace, "GET", "scenarios") == {"scenarios": [added]}
+    assert _call(workspace, "DELETE", "scenarios") == {}
+    assert _call(workspace, "GET", "scenarios") == {"scenarios": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "fault", "shown"),
+    [
+        pytest.param(
+            {
+                "kind": "status",
+                "route": "runs/get",
+                "status_code": 429,
+                "headers": {"Retry-After": "1"},
+                "skip": 1,
+            },
+            StatusFault("runs/get", status_code=429, headers={"Retry-After": "1"}, skip=1),
+            {"status_code": 429, "headers": {"Retry-After": "1"}, "skip": 1},
+            id="status",
+        ),
+        pytest.param(
+            {"kind": "lost_response", "route": "runs/submit", "times": 1},
+            LostResponse("runs/submit", times=1),
+            {"times": 1, "skip": 0},
+            id="lost-response",
+        ),
+    ],
+)
+def test_faults_can_be_armed_listed_and_disarmed(
+    workspace: Workspace, body: Json, fault: object, shown: Json
+) -> None:
+    """A fault says what it is and how often it has struck."""
+    added = _call(workspace, "POST", "faults", body)
+    assert added == {"kind": body["kind"], "route": body["route"], "seen": 0, "fired": 0} | shown
+    assert list(workspace.faults) == [fault]
+    caller = Caller(workspace)
+    caller.reply("GET", "runs/get", run_id=5)
+    caller.reply("GET", "runs/get", run_id=5)
+    caller.reply("POST", "runs/submit", {})
+    [listed] = _call(workspace, "GET", "faults")["faults"]
+    assert (listed["seen"], listed["fired"]) == ((2, 1) if body["kind"] == "status" else (1, 1))
+    assert _call(workspace, "DELETE", "faults") == {}
+    assert _call(workspace, "GET", "faults") == {"faults": []}
+
+
+def test_journal_can_be_read_and_cleared(workspace: Workspace) -> None:
+    """Entries come with their fields; reading and clearing are no entries themselves."""
+    run_id = Caller(workspace).submit()
+    assert _call(workspace, "GET", "journal") == {
+        "entries": [
+            {
+                "sequence": 1,
+                "now_ms": IsInt(ge=EPOCH_MS),
+                "method": "POST",
+                "path": "/api/2.1/jobs/runs/submit",
+                "route": "runs/submit",
+                "run_id": run_id,
+                "status_code": 200,
+                "error_code": None,
+                "fault": None,
+                "states": [None, "PENDING"],
+            }
+        ]
+    }
+    assert _call(workspace, "DELETE", "journal") == {}
+    assert _call(workspace, "GET", "journal") == {"entries": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        pytest.param("clock", {"advance": "-1s"}, "advance", id="clock-back"),
+        pytest.param("clock", {}, "advance", id="clock-nothing"),
+        pytest.param("scenarios", {"run_name": "x", "outcomes": []}, "at least one outcome", id="no-outcome"),
+        pytest.param("scenarios", {"run_name": "", "outcomes": [{}]}, "run_name", id="no-name"),
+        pytest.param("scenarios", {"run_name": "x"}, "outcomes", id="no-outcomes"),
+        pytest.param(
+            "scenarios",
+            {"run_name": "x", "outcomes": [{"clusters": "1m"}]},
+            "(nearest: cluster)",
+            id="no-such-field",
+        ),
+        pytest.param(
+            "scenarios",
+            {"run_name": "x", "outcomes": [{"run": []}]},
+            "run: [] is no duration",
+            id="no-duration",
+        ),
+        pytest.param(
+            "scenarios", {"run_name": "x", "outcomes": [{"message": 5}]}, "message: 5", id="no-text"
+        ),
+        pytest.param(
+            "scenarios",
+            {"run_name": "x", "outcomes": [{"termination_code": "USER_CANCELLED"}]},
+            "(nearest: USER_CANCELED)",
+            id="no-code",
+        ),
+        pytest.param("faults", {"kind": "statuss", "route": "*"}, "(nearest: status)", id="no-kind"),
+        pytest.param("faults", {"kind": "status", "route": "runs/gt"}, "(nearest: runs/get)", id="no-route"),
+        pytest.param(
+            "faults", {"kind": "status", "route": "*", "status_code": 200}, "status_code", id="no-error"
+        ),
+        pytest.param("faults", {"kind": "status", "route": "*", "times": 0}, "times", id="never"),
+        pytest.param(
+            "faults", {"kind": "status", "route": "*", "delay": 1}, "delay", id="no-such-fault-field"
+        ),
+    ],
+)
+def test_mistake_is_told_and_changes_nothing(
+    workspace: Workspace, name: str, body: object, words: str
+) -> None:
+    """A usage error over HTTP is a 400 with the words that Python would have raised."""
+    assert words in _refusal(workspace, name, body)
+    assert (len(workspace.scenarios), len(workspace.faults), workspace.clock.now_ms) == (0, 0, EPOCH_MS)
+
+
+def test_field_of_another_kind_is_told_with_those_it_has(workspace: Workspace) -> None:
+    """The fields that are listed are those that can be given."""
+    body = {"kind": "lost_response", "route": "*", "status_code": 500}
+    assert _refusal(workspace, "faults", body).endswith(
+        "LostResponse has no 'status_code'; it has route, skip, times"
+    )
+
+
+def test_control_says_what_python_says_about_a_missing_field(workspace: Workspace) -> None:
+    """What the one definition of control is given wrongly is a usage error, not a TypeError."""
+    from dbx_emulator import UsageError
+    from dbx_emulator._api.control import Control
+
+    control = Control(
+        clock=workspace.clock,
+        scenarios=workspace.scenarios,
+        faults=workspace.faults,
+        journal=workspace.journal,
+    )
+    fields: dict[str, Any] = {"kind": "status"}
+    with pytest.raises(UsageError, match=r"StatusFault: .*route"):
+        control.add_fault(fields)

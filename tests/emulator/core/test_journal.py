@@ -1,0 +1,51 @@
+"""What happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from dbx_emulator._core.journal import Journal, JournalEntry
+
+
+def _record(journal: Journal, route: str = "runs/get") -> None:
+    journal.record(
+        now_ms=1,
+        method="GET",
+        path=f"/api/2.1/jobs/{route}",
+        route=route,
+        run_id=5,
+        status_code=200,
+        error_code=None,
+        fault=None,
+        states=("PENDING", "PENDING"),
+    )
+
+
+def test_journal_keeps_calls_in_order() -> None:
+    """Each call is one entry, numbered from 1."""
+    journal = Journal()
+    _record(journal, "runs/submit")
+    _record(journal)
+    assert list(journal) == [
+        JournalEntry(
+            1, 1, "GET", "/api/2.1/jobs/runs/submit", "runs/submit", 5, 200, None, None, ("PENDING",) * 2
+        ),
+        JournalEntry(2, 1, "GET", "/api/2.1/jobs/runs/get", "runs/get", 5, 200, None, None, ("PENDING",) * 2),
+    ]
+    assert journal.calls("runs/get") == [journal[1]]
+    assert journal[-1].route == "runs/get"
+    assert journal[:1] == [journal[0]]
+
+
+def test_journal_is_bounded_and_numbers_go_on() -> None:
+    """The oldest entries are dropped; a number is never given twice."""
+    journal = Journal(limit=2)
+    for _ in range(3):
+        _record(journal)
+    assert [entry.sequence for entry in journal] == [2, 3]
+    journal.clear()
+    assert len(journal) == 0
+    _record(journal)
+    assert journal[0].sequence == 4
+    with pytest.raises(IndexError):
+        journal[1]

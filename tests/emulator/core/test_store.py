@@ -1,0 +1,73 @@
+"""Where the runs are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.emulator.support import make_engine, submitted_run, submitted_task
+
+
+@pytest.mark.fact("runs.ids.below-2-53")
+def test_ids_are_unique_and_fit_a_double() -> None:
+    """Ids of runs, task runs and jobs differ, look like the service's and stay below 2**53."""
+    engine, _, _ = make_engine()
+    runs = [engine.submit(submitted_run(submitted_task("a"), submitted_task("b"))) for _ in range(3)]
+    run_ids = [run.run_id for run in runs] + [each.run_id for run in runs for each in run.task_runs]
+    job_ids = [run.job_id for run in runs]
+    assert len({*run_ids, *job_ids}) == len(run_ids) + len(job_ids) == 12
+    assert all(10**14 < each < 2**53 for each in run_ids + job_ids)
+
+
+def test_ids_come_from_counters() -> None:
+    """The same calls give the same ids."""
+    first, second = make_engine()[0], make_engine()[0]
+    for engine in (first, second):
+        engine.submit(submitted_run(submitted_task("a"), submitted_task("b")))
+    assert [run.run_id for run in first.store.active()] == [run.run_id for run in second.store.active()]
+    assert first.store.new_run_id() == second.store.new_run_id()
+    assert first.store.new_job_id() == second.store.new_job_id()
+
+
+def test_find_knows_job_runs_and_task_runs() -> None:
+    """A task run is found with the job run above it, a flat run is its only task run."""
+    engine, _, _ = make_engine()
+    graph = engine.submit(submitted_run(submitted_task("a"), submitted_task("b")))
+    flat = engine.submit(submitted_run(is_flat=True))
+    assert engine.store.find(graph.run_id) == (graph, None)
+    assert engine.store.find(graph.task_runs[1].run_id) == (graph, graph.task_runs[1])
+    assert engine.store.find(flat.run_id) == (flat, flat.task_runs[0])
+    assert engine.store.find(0) is None
+
+
+def test_find_by_token_knows_only_tokens_that_were_given() -> None:
+    """No token is no token, however many runs came without one."""
+    engine, _, _ = make_engine()
+    with_token = engine.submit(submitted_run(idempotency_token="t"))
+    engine.submit(submitted_run())
+    assert engine.store.find_by_token("t") is with_token
+    assert engine.store.find_by_token("") is None
+
+
+def test_newest_first_goes_back_from_a_position() -> None:
+    """Runs come in the opposite order of their creation, from below a position on."""
+    engine, _, _ = make_engine()
+    runs = [engine.submit(submitted_run()) for _ in range(4)]
+    assert [run for _, run in engine.store.newest_first()] == runs[::-1]
+    assert list(engine.store.newest_first(before=2)) == [(1, runs[1]), (0, runs[0])]
+    assert list(engine.store.newest_first(before=10**6)) == [(index, runs[index]) for index in (3, 2, 1, 0)]
+    assert list(engine.store.newest_first(before=0)) == []
+
+
+def test_active_runs_leave_when_they_end() -> None:
+    """What is over is no longer active, and asking for active runs does not look at it."""
+    engine, clock, _ = make_engine()
+    ended = engine.submit(submitted_run())
+    clock.advance("1m")
+    active = [engine.submit(submitted_run()) for _ in range(2)]
+    assert engine.store.active() == [ended, *active]
+    clock.advance("2m5s")
+    engine.drain()
+    assert engine.store.active() == active
+    assert [run for _, run in engine.store.newest_first(active_only=True)] == active[::-1]
+    assert [run for _, run in engine.store.newest_first(before=2, active_only=True)] == active[:1]
+    assert len(engine.store) == 3

@@ -1,0 +1,129 @@
+"""The workspace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import dbx_emulator
+from dbx_emulator import Clock, Timing, UsageError, Workspace
+from dbx_emulator._core.clock import EPOCH_MS
+from tests.emulator.support import Caller, environment, flat_body, graph_body, task
+
+
+def test_workspace_says_where_it_is_and_what_opens_it() -> None:
+    """URL, host, token and headers are what a client needs."""
+    workspace = Workspace("https://a.cloud.databricks.com/", token="secret")
+    assert (workspace.url, workspace.host) == ("https://a.cloud.databricks.com", "a.cloud.databricks.com")
+    assert workspace.headers == {"Authorization": "Bearer secret"}
+    assert Workspace("http://127.0.0.1:8765").host == "127.0.0.1:8765"
+
+
+def test_repr_names_no_token(workspace: Workspace) -> None:
+    """What is printed in a failing test says where and how many, never the token."""
+    Caller(workspace).submit()
+    assert repr(workspace) == "<Workspace https://dbx-emulator.cloud.databricks.com with 1 runs>"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("a.cloud.databricks.com", id="no-scheme"),
+        pytest.param("ftp://a.example", id="other-scheme"),
+        pytest.param("https://", id="no-host"),
+        pytest.param("https://:443", id="port-alone"),
+        pytest.param("https://a.example/path", id="path"),
+        pytest.param("https://a.example?o=1", id="query"),
+        pytest.param("https://user@a.example", id="user"),
+        pytest.param("", id="empty"),
+    ],
+)
+def test_workspace_refuses_a_host_that_is_no_url(host: str) -> None:
+    """The error shows what was found and how to write it."""
+    with pytest.raises(UsageError, match=r"host: .* is no URL of a workspace; write 'https://"):
+        Workspace(host)
+
+
+def test_workspace_refuses_an_empty_token() -> None:
+    """An empty token would open nothing."""
+    with pytest.raises(UsageError, match=r"^token: "):
+        Workspace(token="")
+
+
+def test_workspaces_share_nothing() -> None:
+    """Two workspaces have their own runs, time, scenarios and faults."""
+    one, two = Workspace(), Workspace()
+    Caller(one).submit()
+    one.clock.advance("1h")
+    assert (len(one.runs), len(two.runs), two.clock.now_ms) == (1, 0, EPOCH_MS)
+
+
+def test_workspace_takes_its_clock_and_timing() -> None:
+    """Both can be given."""
+    clock = Clock()
+    workspace = Workspace(clock=clock, timing=Timing(cluster=0, run=0, terminating=0))
+    run_id = Caller(workspace).submit()
+    assert workspace.clock is clock
+    assert workspace.runs[run_id].is_terminal
+
+
+def test_runs_can_be_looked_at_without_a_client(workspace: Workspace) -> None:
+    """By the id of a run or of a task run, as number or text, in the order of their creation."""
+    caller = Caller(workspace)
+    flat, graph = caller.submit(), caller.submit(graph_body(task("a"), task("b")))
+    assert [run.run_id for run in workspace.runs] == [flat, graph]
+    assert workspace.runs[str(flat)].run_name == "nightly etl"
+    assert workspace.runs[workspace.runs[graph].task_runs[1].run_id].run_id == graph
+    assert [run.run_id for run in workspace.runs.active] == [flat, graph]
+
+
+def test_looking_at_runs_lets_happen_what_is_due(workspace: Workspace) -> None:
+    """A run is at the workspace's present, whichever way it is looked at."""
+    run_id = Caller(workspace).submit()
+    workspace.clock.advance("1d")
+    assert workspace.runs.active == []
+    other = Caller(workspace).submit(flat_body("other"))
+    workspace.clock.advance("1d")
+    assert [run.is_terminal for run in workspace.runs] == [True, True]
+    assert workspace.runs[other].end_time_ms > workspace.runs[run_id].end_time_ms
+
+
+@pytest.mark.parametrize("run_id", [7, "7", "etl", -1, ""])
+def test_run_that_does_not_exist_is_a_usage_error(workspace: Workspace, run_id: int | str) -> None:
+    """The error says how many runs there are."""
+    with pytest.raises(UsageError, match="does not exist; the workspace has 0 runs"):
+        workspace.runs[run_id]
+
+
+def test_handle_may_be_called_from_threads(workspace: Workspace) -> None:
+    """Every call counts once, and every id is given once."""
+    run_ids: list[int] = []
+
+    def submit() -> None:
+        run_ids.extend(Caller(workspace).submit() for _ in range(50))
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(run_ids)) == len(workspace.runs) == len(workspace.journal) == 400
+    assert [entry.sequence for entry in workspace.journal] == list(range(1, 401))
+
+
+def test_front_door_is_lazy() -> None:
+    """Importing the package loads none of its modules; a name loads its own, and a wrong one is told."""
+    code = (
+        "import sys, dbx_emulator\n"
+        "assert not [name for name in sys.modules if name.startswith('dbx_emulator.')]\n"
+        "assert 'httpx' not in sys.modules and 'msgspec' not in sys.modules\n"
+        "assert set(dbx_emulator.__all__) <= set(dir(dbx_emulator))\n"
+        "assert dbx_emulator.Timing is dbx_emulator.Timing\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment())
+    assert set(dbx_emulator.__all__) <= set(dir(dbx_emulator))
+    with pytest.raises(AttributeError, match="has no attribute 'Workspaces'"):
+        getattr(dbx_emulator, "Workspaces")  # noqa: B009 - mypy knows that it is missing
