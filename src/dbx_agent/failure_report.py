@@ -32,6 +32,9 @@ def failed_tasks(snapshot: RunSnapshot) -> list[TaskSnapshot]:
 def write_report(headline: str, tasks: Sequence[TaskSnapshot], outputs: Mapping[int, RunOutput]) -> str:
     """Write the message of a failed run.
 
+    A task that has nothing to add to what is known of the whole run, as the only one of a flat run that lost its
+    machine, is left out.
+
     Args:
         headline: What is known of the run as a whole.
         tasks: All failed task runs.
@@ -40,20 +43,24 @@ def write_report(headline: str, tasks: Sequence[TaskSnapshot], outputs: Mapping[
     parts = [headline]
     for task in tasks[:TASKS_SHOWN]:
         output = outputs.get(task.run_id, _NO_OUTPUT) if task.run_id is not None else _NO_OUTPUT
-        parts.append(_describe(task, output))
+        if output.error or output.error_trace or _said(task) not in headline:
+            parts.append(_describe(task, output))
     if len(tasks) > TASKS_SHOWN:
         parts.append(f"… and {len(tasks) - TASKS_SHOWN} more failed tasks")
     return "\n".join(parts)
 
 
 def _describe(task: TaskSnapshot, output: RunOutput) -> str:
-    state = task.state
-    said = _plain(output.error) or state.termination_message or state.state_message or "failed"
+    said = _plain(output.error) or _said(task)
     text = (
         f"task {shorten(task.task_key, 100) or '?'} (run {task.run_id}): {shorten(said, _ERROR_CHARACTERS)}"
     )
     trace = _plain(output.error_trace).strip()
     return f"{text}\n{_tail(trace)}" if trace else text
+
+
+def _said(task: TaskSnapshot) -> str:
+    return task.state.termination_message or task.state.state_message or "failed"
 
 
 def _plain(text: str) -> str:

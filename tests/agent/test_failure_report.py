@@ -43,6 +43,13 @@ def test_report_names_the_task_the_exception_and_the_trace() -> None:
     )
 
 
+def test_report_leaves_out_a_task_that_adds_nothing() -> None:
+    """The only task of a flat run says what the run said; once is enough."""
+    lost = RunState("INTERNAL_ERROR", "FAILED", "The spot instance was reclaimed")
+    headline = "CLOUD_FAILURE (CLOUD_FAILURE): The spot instance was reclaimed"
+    assert write_report(headline, [TaskSnapshot("a", 1, 0, lost)], {1: RunOutput()}) == headline
+
+
 def test_report_keeps_the_end_of_a_long_trace() -> None:
     """The exception is at the end, and a cut begins with a whole line."""
     trace = "\n".join(f"line {number}" for number in range(1000))

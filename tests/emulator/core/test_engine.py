@@ -283,17 +283,18 @@ def test_cancel_of_a_blocked_task_skips_it_at_once() -> None:
     assert _results(job_run)[2:] == [R.UPSTREAM_CANCELED, R.UPSTREAM_CANCELED]
 
 
-def test_cancel_under_a_running_clock_keeps_the_record_in_order() -> None:
-    """What fell due while the call was on its way happens before the cancel."""
+@pytest.mark.parametrize("cluster", ["225ms", "275ms"])
+def test_cancel_under_a_running_clock_keeps_the_record_in_order(cluster: str) -> None:
+    """What fell due while the call was on its way, before or after any look at the clock, happens before the cancel."""
     ticks = itertools.count(0, 50)
-    engine, _, _ = make_engine(
-        clock=Clock("real", real_ms=lambda: float(next(ticks))), timing=Timing(cluster="250ms")
-    )
+    clock = Clock("real", real_ms=lambda: float(next(ticks)))
+    engine, _, _ = make_engine(clock=clock, timing=Timing(cluster=cluster))
     job_run = engine.submit(submitted_run(*(submitted_task(str(index)) for index in range(5))))
     for task_run in job_run.task_runs:
         engine.cancel(job_run, task_run)
     moments = [entry.at_ms for entry in job_run.timeline]
     assert moments == sorted(moments)
+    assert "RUNNING" in [entry.life_cycle_state for entry in job_run.timeline]
 
 
 _ILLEGAL = [

@@ -13,6 +13,7 @@ import pytest
 
 from dbx_emulator import LostResponse, Workspace
 from dbx_emulator._api.dispatch import MAX_BODY_BYTES
+from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp
 from tests.emulator.support import flat_body
 
@@ -98,15 +99,31 @@ async def test_client_that_leaves_early_has_made_no_call(workspace: Workspace) -
     assert (sent, len(workspace.runs), len(workspace.journal)) == ([], 0, 0)
 
 
+class _Recorder:
+    """Hands requests on to a workspace and keeps them."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.host = workspace.host
+        self.requests: list[Request] = []
+        self._workspace = workspace
+
+    def handle(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return self._workspace.handle(request)
+
+
 @pytest.mark.fact("requests.max-body", "errors.request-too-large")
 @pytest.mark.asyncio
 async def test_large_body_is_read_to_the_end_but_not_held(workspace: Workspace) -> None:
     """A body above the limit is drained, so that the client hears why it is refused."""
-    chunks = [b" " * (MAX_BODY_BYTES // 2)] * 6
-    incoming = iter(_body(*chunks))
-    sent = await _call(workspace.asgi(), _scope(workspace), incoming)
+    recorder = _Recorder(workspace)
+    chunk = b" " * (MAX_BODY_BYTES // 2)
+    incoming = iter(_body(*[chunk] * 6))
+    sent = await _call(AsgiApp(recorder), _scope(workspace), incoming)
     assert sent[0]["status"] == 413
     assert list(incoming) == []
+    [request] = recorder.requests
+    assert (request.is_truncated, len(request.body)) == (True, 3 * len(chunk))
 
 
 @pytest.mark.asyncio
