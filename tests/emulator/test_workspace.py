@@ -114,6 +114,24 @@ def test_handle_may_be_called_from_threads(workspace: Workspace) -> None:
     assert [entry.sequence for entry in workspace.journal] == list(range(1, 401))
 
 
+def test_lock_is_held_while_anything_happens() -> None:
+    """Nobody looks at the time of the runs, and so at the runs, without the workspace's lock."""
+    looks: list[bool] = []
+    made: list[Workspace] = []
+
+    def real_ms() -> float:
+        looks.extend(workspace._lock.locked() for workspace in made)
+        return 0.0
+
+    workspace = Workspace(clock=Clock("real", real_ms=real_ms))
+    made.append(workspace)
+    run_id = Caller(workspace).submit()
+    assert workspace.runs[run_id] in list(workspace.runs)
+    assert workspace.runs.active
+    assert len(looks) > 4
+    assert all(looks)
+
+
 def test_front_door_is_lazy() -> None:
     """Importing the package loads none of its modules; a name loads its own, and a wrong one is told."""
     code = (

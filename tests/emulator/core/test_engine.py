@@ -285,7 +285,7 @@ def test_cancel_of_a_blocked_task_skips_it_at_once() -> None:
 
 @pytest.mark.parametrize("cluster", ["225ms", "275ms"])
 def test_cancel_under_a_running_clock_keeps_the_record_in_order(cluster: str) -> None:
-    """What fell due while the call was on its way, before or after any look at the clock, happens before the cancel."""
+    """What fell due while the call was on its way happens before the cancel, whenever the clock is looked at."""
     ticks = itertools.count(0, 50)
     clock = Clock("real", real_ms=lambda: float(next(ticks)))
     engine, _, _ = make_engine(clock=clock, timing=Timing(cluster=cluster))

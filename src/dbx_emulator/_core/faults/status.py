@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,6 +12,8 @@ from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.faults.rules import Fault, Point
 
 __all__ = ["StatusFault"]
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
 
 #: The error code and text that go with a status unless the fault gives others.
 #: Source: [errors.codes-by-status] documented: databricks-sdk-py, databricks/sdk/errors/platform.py
@@ -40,7 +43,7 @@ class StatusFault(Fault):
         message: The text; `None` takes the usual one for the status.
 
     Raises:
-        UsageError: The status is no error status.
+        UsageError: The status is no error status, or a header cannot be sent.
     """
 
     kind: ClassVar[str] = "status"
@@ -55,6 +58,11 @@ class StatusFault(Fault):
         Fault.__post_init__(self)
         if not 400 <= self.status_code <= 599:  # noqa: PLR2004 - the range of HTTP errors
             raise UsageError(f"status_code: {self.status_code} is no error status (400 to 599)")
+        for name, value in self.headers.items():
+            if not _HEADER.fullmatch(f"{name}: {value}"):
+                raise UsageError(
+                    f"headers: {name!r}: {value!r} is no header line; it must be printable ASCII"
+                )
 
     def error(self) -> tuple[str, str]:
         """Return the error code and text of the answer."""

@@ -60,3 +60,18 @@ def test_status_fault_refuses_a_status_that_is_no_error(status_code: int) -> Non
     """An error has a status of 400 to 599."""
     with pytest.raises(UsageError, match=f"^status_code: {status_code} "):
         StatusFault("*", status_code=status_code)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Retry-After": "1\r\nX: 2"}, id="line-break-in-value"),
+        pytest.param({"Retry After": "1"}, id="blank-in-name"),
+        pytest.param({"": "1"}, id="no-name"),
+        pytest.param({"X": "é"}, id="not-ascii"),
+    ],
+)
+def test_status_fault_refuses_headers_that_cannot_be_sent(headers: dict[str, str]) -> None:
+    """A header that would break the answer is refused when the fault is made."""
+    with pytest.raises(UsageError, match="is no header line"):
+        StatusFault("runs/get", status_code=429, headers=headers)
