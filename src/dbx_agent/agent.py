@@ -49,7 +49,13 @@ from dbx_agent.failure_report import TASKS_SHOWN, failed_tasks, write_report
 from dbx_agent.idempotency import attempt_token
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_metadata import DatabricksJobMetadata
-from dbx_agent.job_spec import FLYTE_FAIL_ON_ERROR, TaskTemplate, build_submit_body, named_instance
+from dbx_agent.job_spec import (
+    FLYTE_FAIL_ON_ERROR,
+    TaskTemplate,
+    build_submit_body,
+    named_instance,
+    unsent_environment,
+)
 from dbx_agent.links import console_link
 from dbx_agent.outcome import Outcome, Phase, decide_outcome
 from dbx_agent.run_snapshot import RunOutput, RunSnapshot, TaskSnapshot
@@ -239,11 +245,16 @@ def _require_instance(named: str, settings: Settings) -> None:
 
 
 def _build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) -> dict[str, Any]:
-    return build_submit_body(
+    environment = execution_environment(execution)
+    body = build_submit_body(
         template,
-        environment=execution_environment(execution),
+        environment=environment,
         idempotency_token=attempt_token(attempt_identity(execution), output_prefix=output_prefix),
     )
+    unsent = unsent_environment(template, environment)
+    if unsent:
+        logger.warning("task %s: %s", template.id.name, unsent)
+    return body
 
 
 def _choose_instance(named: str, settings: Settings) -> Instance:

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dbx_agent.errors import ConfigurationError
+from dbx_agent.errors import ConfigurationError, CredentialsError
 from dbx_agent.settings import Settings
 
 __all__ = ["main"]
@@ -51,8 +51,20 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _announce(address: str) -> None:
+    _warn_without_token()
     sys.stdout.write(f"dbx-agent: listening on {address}\n")
     sys.stdout.flush()
+
+
+def _warn_without_token() -> None:
+    from dbx_agent.compat import read_secret
+    from dbx_agent.credentials import Credentials
+
+    try:
+        Credentials(read_secret).token()
+    except CredentialsError as error:
+        sys.stderr.write(f"dbx-agent: warning: {error} It is read for each call, so it may still come.\n")
+        sys.stderr.flush()
 
 
 def _complain(problems: Sequence[str]) -> int:

@@ -47,6 +47,7 @@ _KEEPALIVE_SECONDS = 30.0
 
 #: Source: [agent.error.unknown-run] sdk: databricks-sdk-py, databricks/sdk/errors/overrides.py
 _UNKNOWN_RUN = re.compile(r"Run .*does not exist|Run: .* in job: .* doesn't exist")
+_UNKNOWN_CODES = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -73,7 +74,10 @@ class _Call:
 
 
 class ConnectionPool:
-    """One pooled HTTP client per event loop, and the requests under way; opened by the first request.
+    """The pooled HTTP clients of each event loop, and the requests under way; opened by the first request.
+
+    There are two clients: the environment's proxies are used as httpx does, but never for this machine itself.
+    Plain http is allowed there because it stays there, and HTTP_PROXY would carry the token away in clear.
 
     A request that is cancelled half-way can cost its place in httpx's pool for good, and an RPC's deadline cancels
     its handler. So a request that has begun goes on without its caller, and there is one place for each connection
@@ -93,18 +97,31 @@ class ConnectionPool:
         self._clients = PerLoop(
             lambda: httpx.AsyncClient(limits=limits, follow_redirects=False, transport=transport)
         )
+        # httpx leaves the environment's proxies alone when it is given a transport.
+        self._direct_clients = PerLoop(
+            lambda: httpx.AsyncClient(
+                follow_redirects=False, transport=transport or httpx.AsyncHTTPTransport(limits=limits)
+            )
+        )
         self._places = PerLoop(lambda: asyncio.Semaphore(max_connections))
         self._requests = UnderWay()
 
-    def client(self) -> httpx.AsyncClient:
-        """Return the running loop's client."""
-        return self._clients.get()
+    def client(self, *, direct: bool = False) -> httpx.AsyncClient:
+        """Return the running loop's client.
 
-    async def send(self, request: httpx.Request, *, limit_seconds: float) -> httpx.Response:
+        Args:
+            direct: Whether no proxy may come between, whatever the environment says.
+        """
+        return (self._direct_clients if direct else self._clients).get()
+
+    async def send(
+        self, request: httpx.Request, *, limit_seconds: float, direct: bool = False
+    ) -> httpx.Response:
         """Send a request and read its answer.
 
         Args:
             request: The request, with timeouts of its own.
+            direct: As of `client`.
             limit_seconds: The backstop for an answer that arrives too slowly for any single timeout.
 
         Raises:
@@ -117,20 +134,23 @@ class ConnectionPool:
             await asyncio.wait_for(places.acquire(), request.extensions["timeout"]["pool"])
         except asyncio.TimeoutError as error:
             raise httpx.PoolTimeout("all connections are busy", request=request) from error
-        return await self._requests.run(self._send(request, places), limit_seconds=deadline - loop.time())
+        sending = self._send(request, places, direct=direct)
+        return await self._requests.run(sending, limit_seconds=deadline - loop.time())
 
-    async def _send(self, request: httpx.Request, places: asyncio.Semaphore) -> httpx.Response:
+    async def _send(
+        self, request: httpx.Request, places: asyncio.Semaphore, *, direct: bool
+    ) -> httpx.Response:
         try:
-            return await self.client().send(request)
+            return await self.client(direct=direct).send(request)
         finally:
             places.release()
 
     async def aclose(self) -> None:
-        """Wait for the running loop's requests, then close its client."""
+        """Wait for the running loop's requests, then close its clients."""
         await self._requests.drain()
-        client = self._clients.pop()
-        if client is not None:
-            await client.aclose()
+        for client in (self._clients.pop(), self._direct_clients.pop()):
+            if client is not None:
+                await client.aclose()
 
 
 #: Shared by all agents of the process.
@@ -231,7 +251,7 @@ class JobsClient:
     async def _attempt(self, instance: Instance, call: _Call, budget: Budget) -> dict[str, Any]:
         token = self._credentials.token_for(instance, self._settings)
         remaining = budget.remaining_seconds(self._clock.time())
-        request = self._pool.client().build_request(
+        request = self._pool.client(direct=instance.is_loopback).build_request(
             call.method,
             call.url,
             params=dict(call.query) or None,
@@ -240,7 +260,9 @@ class JobsClient:
             timeout=self._timeout(remaining),
         )
         try:
-            response = await self._pool.send(request, limit_seconds=remaining + _BACKSTOP_SECONDS)
+            response = await self._pool.send(
+                request, limit_seconds=remaining + _BACKSTOP_SECONDS, direct=instance.is_loopback
+            )
         except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             raise _unanswered(call, error) from error
         return _read_answer(call, response, token)
@@ -270,11 +292,12 @@ class _AttemptFailedError(Exception):
 def is_run_unknown(error: ApiCallError) -> bool:
     """Tell whether the service says that there is no such run.
 
-    A 404 that names a missing endpoint is about the address and not about the run.
+    A bare 404 does not: it may be a missing endpoint, or the page of a proxy that knows nothing of runs.
     """
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        return error.error_code != "ENDPOINT_NOT_FOUND"
-    return error.status_code == HTTPStatus.BAD_REQUEST and _UNKNOWN_RUN.search(error.message) is not None
+    if error.status_code == HTTPStatus.NOT_FOUND and error.error_code in _UNKNOWN_CODES:
+        return True
+    said = error.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    return said and _UNKNOWN_RUN.search(error.message) is not None
 
 
 def is_run_finished(error: ApiCallError) -> bool:

@@ -70,7 +70,7 @@ def make_resource(phase: Phase, message: str, link: str | None) -> Resource:
 
 
 def attempt_identity(task_execution_metadata: Any) -> AttemptIdentity | None:
-    """Read what names the attempt; `None` for a local run, and for an engine that does not say.
+    """Read how the engine names the attempt; `None` for a local run, and for an engine that does not say.
 
     Source: [flyte.create.empty-metadata] measured: flytekit 1.16.31, AsyncConnectorService.CreateTask
     """

@@ -11,7 +11,10 @@ __all__ = ["AttemptIdentity", "attempt_token"]
 
 @dataclass(frozen=True, slots=True)
 class AttemptIdentity:
-    """What names one attempt of one task in all of Flyte.
+    """How Flyte's engine names an attempt; on its own not unique.
+
+    The node's id is the one in its own workflow: nodes of two sub-workflows, or the parts of an array node, can
+    share all of these, and only their output prefixes differ.
 
     Attributes:
         project: The execution's project.
@@ -34,19 +37,19 @@ def attempt_token(identity: AttemptIdentity | None, *, output_prefix: str) -> st
     """Derive the idempotency token of an attempt.
 
     The number of the attempt is part of it: with the token of the attempt before, the service would answer
-    the run that has just failed.
+    the run that has just failed. So is the output prefix, which alone tells apart what the identity does not.
 
     Source: [agent.submit.idempotency-token] documented: Databricks Jobs API 2.1, runs/submit
 
     Args:
         identity: The attempt; `None` for a local run, or when the engine did not say.
-        output_prefix: Where the attempt writes; unique per attempt, so it serves when there is no identity.
+        output_prefix: Where the attempt writes, unique per attempt; empty when the engine did not say.
 
     Returns:
         64 hexadecimal digits, the longest that the service takes; `None` when nothing names the attempt.
     """
     if identity is not None and identity.execution:
-        return _digest("attempt", *astuple(identity))
+        return _digest("attempt", *astuple(identity), output_prefix)
     return _digest("output-prefix", output_prefix) if output_prefix else None
 
 

@@ -10,7 +10,8 @@ this module only adds what the user left out and Flyte needs:
 
 Environment variables of a new cluster, the later winning over the earlier: the container's (set when the task
 was registered), `spark_env_vars` of the user's `new_cluster`, those of this execution (`pyflyte run --env`),
-and FLYTE_FAIL_ON_ERROR, without which a function that raises would end as a successful run.
+and FLYTE_FAIL_ON_ERROR, without which a function that raises would end as a successful run. A run on an existing
+cluster or on serverless has no place for any of them; `unsent_environment` has the words for that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 
 from dbx_agent.errors import ConfigurationError
 
-__all__ = ["FLYTE_FAIL_ON_ERROR", "TaskTemplate", "build_submit_body", "named_instance"]
+__all__ = ["FLYTE_FAIL_ON_ERROR", "TaskTemplate", "build_submit_body", "named_instance", "unsent_environment"]
 
 #: Source: [flyte.env.fail-on-error] documented: flytekit, flytekit/bin/entrypoint.py
 FLYTE_FAIL_ON_ERROR = "FLYTE_FAIL_ON_ERROR"
@@ -127,6 +128,32 @@ def build_submit_body(
     if conf.get("new_cluster"):
         body["new_cluster"] = _complete_cluster(body["new_cluster"], custom, template.container, environment)
     return {**body, **task}
+
+
+def unsent_environment(template: TaskTemplate, environment: Mapping[str, str]) -> str:
+    """Return the warning that a run gets none of its environment variables; empty where it gets them.
+
+    A notebook that raises fails by itself, so that without variables of the execution it lacks nothing. Tasks that
+    the user wrote are left alone here too.
+
+    Args:
+        template: A task that `build_submit_body` takes.
+        environment: The environment variables of this execution.
+    """
+    custom = template.custom or {}
+    conf = custom.get(_CONF) or {}
+    is_notebook = bool(custom.get("notebookPath"))
+    if conf.get("tasks") or conf.get("new_cluster") or (is_notebook and not environment):
+        return ""
+    on_cluster = bool(conf.get("existing_cluster_id"))
+    where = "an existing cluster" if on_cluster else "serverless"
+    if is_notebook:
+        return f"The execution's environment variables cannot be sent to {where}. Use new_cluster."
+    remedy = f", or set {FLYTE_FAIL_ON_ERROR}=true on the cluster" if on_cluster else ""
+    return (
+        f"{FLYTE_FAIL_ON_ERROR} and the execution's environment variables cannot be sent to {where}: a function "
+        f"that raises may end as a successful run. Use new_cluster{remedy}."
+    )
 
 
 def _read_conf(custom: Mapping[str, Any]) -> dict[str, Any]:

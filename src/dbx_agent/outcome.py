@@ -196,10 +196,12 @@ def _decide_over(state: RunState) -> Phase:
 
 
 def _describe_over(state: RunState, phase: Phase) -> str:
-    code = shorten(state.termination_code, 100)
-    kind = f"{code} ({shorten(state.termination_type, 100)})" if code and state.termination_type else code
+    code, kind = state.termination_code, state.termination_type
+    modern = shorten(code, 100)
+    if code and kind and kind != code:
+        modern += f" ({shorten(kind, 100)})"
     legacy = "/".join(shorten(name, 100) for name in (state.life_cycle_state, state.result_state) if name)
-    label = kind or legacy or state.status_state
+    label = modern or legacy or state.status_state
     if phase is not Phase.SUCCEEDED:
         return _join(label, state)
     if "SUCCESS_WITH_FAILURES" in {state.termination_code, state.result_state}:

@@ -7,6 +7,7 @@ without a token is repeated only if the service has surely not acted on it.
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,7 @@ __all__ = [
     "read_retry_after_seconds",
 ]
 
-_MAX_DIGITS = 12
+_SECONDS = re.compile(r"-?[0-9]{1,12}")
 
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_CAP_SECONDS = 2.0
@@ -122,7 +123,7 @@ def read_retry_after_seconds(value: str | None, *, date: str | None) -> float | 
         return None
     text = value.strip()
     # Digits only: float() would also take "nan", "inf" and "1_000".
-    if text.lstrip("-").isdecimal() and len(text) <= _MAX_DIGITS:
+    if _SECONDS.fullmatch(text):
         return max(0.0, float(text))
     until, since = _read_http_date(text), _read_http_date(date)
     if until is None or since is None:

@@ -101,6 +101,8 @@ def _listen(server: grpc.aio.Server, options: ServeOptions) -> int:
         reason = "gRPC could not bind it"
     except OSError as error:
         reason = error.strerror or str(error)
+    except UnicodeError:
+        reason = "it is no host name"
     message = (
         f"cannot listen on {address}: {reason}. Choose another with --host or --port; 0 is any free port."
     )

@@ -95,7 +95,7 @@ async def test_a_real_task_runs_to_its_end(workspace: Workspace, agent: Databric
         "PENDING",
         "RUNNING",
         "TERMINATING",
-        "SUCCESS (SUCCESS)",
+        "SUCCESS",
     ]
 
 

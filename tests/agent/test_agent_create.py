@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from logging.handlers import BufferingHandler
+
 import httpx
 import pytest
 
@@ -41,6 +44,7 @@ async def test_one_run_per_attempt(workspace: Workspace, agent: DatabricksAgentV
     nameless = make_execution(execution="")
     calls = [
         (make_execution(), "s3://a"),
+        (make_execution(), "s3://a"),
         (make_execution(), "s3://b"),
         (make_execution(attempt=1), "s3://a"),
         (make_execution(execution="exec-2"), "s3://a"),
@@ -55,7 +59,7 @@ async def test_one_run_per_attempt(workspace: Workspace, agent: DatabricksAgentV
         for execution, prefix in calls
     ]
     numbers = [sorted(set(made)).index(run_id) for run_id in made]
-    assert numbers == [0, 0, 1, 2, 3, 3, 3, 4, 5]
+    assert numbers == [0, 0, 1, 2, 3, 4, 4, 4, 5, 6]
 
 
 @pytest.mark.asyncio
@@ -177,3 +181,43 @@ async def test_create_without_a_token_raises(
     assert phase_name(await agent.get(meta)) == "RUNNING"
     with pytest.raises(CredentialsError):
         await agent.delete(meta)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("conf", "warned"),
+    [
+        pytest.param({"existing_cluster_id": "0401-abc"}, 1, id="existing-cluster"),
+        pytest.param({"environment_key": "default"}, 1, id="serverless"),
+        pytest.param(
+            {
+                "new_cluster": {
+                    "spark_version": "13.3.x-scala2.12",
+                    "node_type_id": "m6i.large",
+                    "num_workers": 1,
+                }
+            },
+            0,
+            id="new-cluster",
+        ),
+    ],
+)
+async def test_a_cluster_that_takes_no_environment_is_warned_of(
+    workspace: Workspace,
+    agent: DatabricksAgentV2,
+    conf: dict[str, object],
+    warned: int,
+) -> None:
+    """Once per create, with the task's name and without any value."""
+    execution = make_execution(environment={"SECRET": "value-1"})
+    logger, heard = logging.getLogger("flytekit.dbx_agent"), BufferingHandler(capacity=100)
+    logger.addHandler(heard)
+    try:
+        await agent.create(Template({"databricksConf": conf}), task_execution_metadata=execution)
+    finally:
+        logger.removeHandler(heard)
+    assert called(workspace) == [("runs/submit", 200)]
+    said = [record.getMessage() for record in heard.buffer if record.levelno == logging.WARNING]
+    assert len(said) == warned
+    assert all(text.startswith("task etl.daily: FLYTE_FAIL_ON_ERROR and") for text in said)
+    assert "value-1" not in " ".join(said)

@@ -123,7 +123,7 @@ async def test_what_explains_a_failure_never_hides_it(workspace: Workspace, agen
 async def test_failed_tasks_of_a_large_run_are_read_from_every_page(
     workspace: Workspace, agent: DatabricksAgentV2
 ) -> None:
-    """A run of 150 tasks, of which none on the first page failed alone; and a page that cannot be read."""
+    """A run of 150 tasks, of which three are shown and only theirs are read; and a page that cannot be read."""
     workspace.scenarios.add("many", [Outcome(termination_code="RUN_EXECUTION_ERROR", error="E")])
     tasks = [
         {"task_key": f"t{number}", "existing_cluster_id": "c", "notebook_task": {"notebook_path": "/n"}}
@@ -137,5 +137,6 @@ async def test_failed_tasks_of_a_large_run_are_read_from_every_page(
     resource = await agent.get(meta)
     assert phase_name(resource) == "FAILED"
     assert resource.message.endswith("… and 147 more failed tasks")
+    assert len(workspace.journal.calls("runs/get-output")) == 3
     workspace.faults.add(StatusFault("runs/get", status_code=500, skip=1))
     assert (await agent.get(meta)).message.endswith("… and 97 more failed tasks")

@@ -301,7 +301,16 @@ async def test_all_pages_of_tasks_are_read(clock: ManualClock, tokens: list[str]
 @pytest.mark.parametrize(
     ("error", "unknown", "finished"),
     [
-        pytest.param(ApiCallError("x", status_code=404), True, False, id="404"),
+        pytest.param(ApiCallError("404 Not Found", status_code=404), False, False, id="404-of-a-proxy"),
+        pytest.param(ApiCallError("x", status_code=404, error_code="NOT_FOUND"), True, False, id="404"),
+        pytest.param(
+            ApiCallError("x", status_code=404, error_code="RESOURCE_DOES_NOT_EXIST"),
+            True,
+            False,
+            id="404-old",
+        ),
+        pytest.param(ApiCallError("Run 7 does not exist.", status_code=404), True, False, id="404-in-words"),
+        pytest.param(ApiCallError("x", status_code=400, error_code="NOT_FOUND"), False, False, id="400-code"),
         pytest.param(
             ApiCallError("x", status_code=404, error_code="ENDPOINT_NOT_FOUND"), False, False, id="no-api"
         ),
@@ -322,5 +331,5 @@ def test_gone_and_finished_are_told_by_the_services_words(
     unknown: bool,  # noqa: FBT001
     finished: bool,  # noqa: FBT001
 ) -> None:
-    """A missing endpoint is not a missing run."""
+    """A missing endpoint is not a missing run, and a proxy's 404 says nothing of runs."""
     assert (is_run_unknown(error), is_run_finished(error)) == (unknown, finished)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -86,10 +89,10 @@ def test_clients_of_several_loops_do_not_meet(clock: ManualClock) -> None:
 async def test_one_client_serves_all_calls_of_a_loop() -> None:
     """The pool is the point of it."""
     pool = ConnectionPool()
-    client = pool.client()
-    assert pool.client() is client
+    client, direct = pool.client(), pool.client(direct=True)
+    assert (pool.client(), pool.client(direct=True)) == (client, direct)
     await pool.aclose()
-    assert client.is_closed
+    assert (client.is_closed, direct.is_closed) == (True, True)
 
 
 @pytest.mark.asyncio
@@ -132,3 +135,62 @@ async def test_a_storm_of_deadlines_costs_no_connection() -> None:
             await asyncio.gather(*calls, return_exceptions=True)
         assert (await client.get_run(instance, run_id, budget=_budget(clock))).run_id == run_id
         await pool.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[bytes]]:
+    """Listen as a proxy that answers every request itself, and have the environment name it for everything."""
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"run_id": 99}')
+        await writer.drain()
+        writer.close()
+
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, url)
+        yield seen
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.1.2.3", "localhost", "etl.localhost", "[::1]", "[0:0:0:0:0:0:0:1]"]
+)
+async def test_plain_http_to_this_machine_passes_no_proxy(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Nothing listens there, so that a call fails; what a proxy would have answered is never asked for."""
+    instance = read_instance(f"http://{host}:9", field="f", allow_http=False)
+    pool = ConnectionPool()
+    async with _proxy(monkeypatch) as seen:
+        with pytest.raises(ApiCallError, match="no answer to the runs/get of 7"):
+            await _client(pool, clock, instance=instance).get_run(instance, 7, budget=_budget(clock, 0.3))
+        await pool.aclose()
+    assert seen == []
+
+
+@pytest.mark.asyncio
+async def test_the_environments_proxy_serves_other_machines_and_not_a_local_workspace(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same pool, with one request through the proxy and one past it."""
+    remote = read_instance("http://workspace.internal", field="f", allow_http=True)
+    workspace, pool = Workspace(), ConnectionPool()
+    async with _proxy(monkeypatch) as seen:
+        run = await _client(pool, clock, instance=remote).get_run(remote, 7, budget=_budget(clock))
+        with workspace.serve() as server:
+            local = read_instance(server.url, field="f", allow_http=False)
+            client = _client(pool, clock, instance=local, token=workspace.token)
+            run_id = await client.submit_run(local, BODY, budget=_budget(clock))
+            await pool.aclose()
+    assert run.run_id == 99
+    assert [request.split(b"?")[0] for request in seen] == [
+        b"GET http://workspace.internal/api/2.2/jobs/runs/get"
+    ]
+    assert [run.run_id for run in workspace.runs] == [run_id]

@@ -46,7 +46,7 @@ def test_report_names_the_task_the_exception_and_the_trace() -> None:
 def test_report_leaves_out_a_task_that_adds_nothing() -> None:
     """The only task of a flat run says what the run said; once is enough."""
     lost = RunState("INTERNAL_ERROR", "FAILED", "The spot instance was reclaimed")
-    headline = "CLOUD_FAILURE (CLOUD_FAILURE): The spot instance was reclaimed"
+    headline = "CLOUD_FAILURE: The spot instance was reclaimed"
     assert write_report(headline, [TaskSnapshot("a", 1, 0, lost)], {1: RunOutput()}) == headline
 
 

@@ -15,7 +15,7 @@ IDENTITY = AttemptIdentity("p", "d", "exec-1", "n0", "p:d:etl.daily:v1", 0)
 def test_token_is_stable_and_fits_the_service() -> None:
     """The same attempt has the same token in every process: 64 hexadecimal digits."""
     token = attempt_token(IDENTITY, output_prefix="s3://out/0")
-    assert token == attempt_token(replace(IDENTITY), output_prefix="s3://elsewhere")
+    assert token == attempt_token(replace(IDENTITY), output_prefix="s3://out/0")
     assert token is not None
     assert (len(token), set(token) - set("0123456789abcdef")) == (64, set())
 
@@ -35,6 +35,14 @@ def test_token_is_stable_and_fits_the_service() -> None:
 def test_token_differs_for_whatever_is_another_run(other: AttemptIdentity) -> None:
     """Each part of the identity counts."""
     assert attempt_token(other, output_prefix="") != attempt_token(IDENTITY, output_prefix="")
+
+
+def test_token_differs_where_only_the_output_prefix_does() -> None:
+    """Nodes of two sub-workflows can share one identity, and each is a run of its own."""
+    prefixes = ["s3://out/n0-0-dn0", "s3://out/n1-0-dn0", ""]
+    tokens = [attempt_token(IDENTITY, output_prefix=prefix) for prefix in prefixes]
+    assert None not in tokens
+    assert len(set(tokens)) == 3
 
 
 @pytest.mark.parametrize(

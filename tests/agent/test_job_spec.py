@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dbx_agent.errors import ConfigurationError
-from dbx_agent.job_spec import build_submit_body, named_instance
+from dbx_agent.job_spec import build_submit_body, named_instance, unsent_environment
 
 from .support import Container, Template, load_template
 
@@ -332,3 +332,46 @@ def test_a_pod_template_is_refused_with_the_remedy() -> None:
 def test_the_instance_of_a_task_may_be_left_out(custom: dict[str, Any] | None, instance: str) -> None:
     """The deployment then names it."""
     assert named_instance(Template(custom)) == instance
+
+
+@pytest.mark.parametrize(
+    ("custom", "environment", "warning"),
+    [
+        pytest.param(
+            {"databricksConf": {"existing_cluster_id": "c"}},
+            {},
+            "FLYTE_FAIL_ON_ERROR and the execution's environment variables cannot be sent to an existing cluster: "
+            "a function that raises may end as a successful run. Use new_cluster, or set FLYTE_FAIL_ON_ERROR=true "
+            "on the cluster.",
+            id="existing-cluster",
+        ),
+        pytest.param(
+            {"databricksConf": {"environment_key": "e"}},
+            {},
+            "FLYTE_FAIL_ON_ERROR and the execution's environment variables cannot be sent to serverless: "
+            "a function that raises may end as a successful run. Use new_cluster.",
+            id="serverless",
+        ),
+        pytest.param(
+            {"databricksConf": {"existing_cluster_id": "c"}, "notebookPath": "/n"},
+            {"A": "1"},
+            "The execution's environment variables cannot be sent to an existing cluster. Use new_cluster.",
+            id="notebook",
+        ),
+        pytest.param(
+            {"databricksConf": {"existing_cluster_id": "c"}, "notebookPath": "/n"},
+            {},
+            "",
+            id="notebook-alone",
+        ),
+        pytest.param(
+            {"databricksConf": {"new_cluster": {"num_workers": 1}}}, {"A": "1"}, "", id="new-cluster"
+        ),
+        pytest.param({"databricksConf": {"tasks": [{"task_key": "a"}]}}, {"A": "1"}, "", id="own-tasks"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_with_the_remedy(
+    custom: dict[str, Any] | None, environment: dict[str, str], warning: str
+) -> None:
+    """Only a new cluster takes environment variables; a notebook that raises needs none to fail."""
+    assert unsent_environment(Template(custom), environment) == warning

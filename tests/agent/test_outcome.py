@@ -96,10 +96,11 @@ def test_a_run_that_is_over_is_never_reported_as_going_on(
 ) -> None:
     """TERMINATED in the newer vocabulary ends it whatever the older says, and locally nothing is retryable."""
     over = RunState(state.life_cycle_state, state.result_state, "", "", "TERMINATED", code, kind, "")
-    phase = decide_outcome(over, is_local=is_local).phase
+    decided = decide_outcome(over, is_local=is_local)
+    phase = decided.phase
     assert phase in {Phase.SUCCEEDED, Phase.FAILED, Phase.RETRYABLE_FAILED}
     assert not (is_local and phase is Phase.RETRYABLE_FAILED)
-    assert is_failed(over) is (phase is not Phase.SUCCEEDED)
+    assert is_failed(over) is decided.is_failure is (phase is not Phase.SUCCEEDED)
 
 
 def test_tables_hold_every_known_value() -> None:
@@ -146,7 +147,7 @@ def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", res
     [
         pytest.param(
             _over("SUCCESS", "SUCCESS", result="SUCCESS"),
-            Outcome(Phase.SUCCEEDED, "SUCCESS (SUCCESS): words"),
+            Outcome(Phase.SUCCEEDED, "SUCCESS: words"),
             id="success",
         ),
         pytest.param(
@@ -165,7 +166,7 @@ def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", res
         ),
         pytest.param(
             _over("CLOUD_FAILURE", "CLOUD_FAILURE", life_cycle="INTERNAL_ERROR", result="FAILED"),
-            Outcome(Phase.RETRYABLE_FAILED, "CLOUD_FAILURE (CLOUD_FAILURE): words"),
+            Outcome(Phase.RETRYABLE_FAILED, "CLOUD_FAILURE: words"),
             id="cloud-failure",
         ),
         pytest.param(
@@ -185,7 +186,7 @@ def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", res
         ),
         pytest.param(
             _over("NEW", "NEW", result="SUCCESS"),
-            Outcome(Phase.SUCCEEDED, "NEW (NEW): words"),
+            Outcome(Phase.SUCCEEDED, "NEW: words"),
             id="result-decides",
         ),
         pytest.param(
@@ -233,7 +234,7 @@ def test_a_persons_cancel_fails_with_the_words() -> None:
 def test_locally_nothing_is_retryable() -> None:
     """Older flytekit polls for ever on RETRYABLE_FAILED, and nobody retries there."""
     assert decide_outcome(_over("CLOUD_FAILURE", "CLOUD_FAILURE"), is_local=True) == Outcome(
-        Phase.FAILED, "CLOUD_FAILURE (CLOUD_FAILURE): words"
+        Phase.FAILED, "CLOUD_FAILURE: words"
     )
 
 

@@ -86,6 +86,14 @@ def test_jitter_is_the_same_for_the_same_call_and_spreads_others() -> None:
         pytest.param("Mon, 01 Jan 2024 00:00:30", DATE, None, id="date-without-zone"),
         pytest.param("Mon, 99 Jan 2024 00:00:30 GMT", DATE, None, id="no-such-date"),
         pytest.param("soon", DATE, None, id="junk"),
+        pytest.param("--5", DATE, None, id="two-signs"),
+        pytest.param("-", DATE, None, id="sign-alone"),
+        pytest.param("5-", DATE, None, id="sign-behind"),
+        pytest.param("+5", DATE, None, id="plus"),
+        pytest.param("- 5", DATE, None, id="blank-inside"),
+        pytest.param("2.5", DATE, None, id="fraction"),
+        pytest.param("1e3", DATE, None, id="exponent"),
+        pytest.param("\u0665", DATE, None, id="other-digits"),
         pytest.param("1_000", DATE, None, id="not-http"),
         pytest.param("inf", DATE, None, id="infinite"),
         pytest.param("9" * 40, DATE, None, id="absurd"),
@@ -100,7 +108,7 @@ def test_retry_after_is_read_in_all_its_forms(
     assert read_retry_after_seconds(value, date=date) == seconds
 
 
-@given(value=st.text(), date=st.text())
+@given(value=st.text() | st.text("-+.0123456789 "), date=st.text())
 def test_retry_after_never_raises(value: str, date: str) -> None:
     """Any header text is a pause of zero or more, or nothing."""
     seconds = read_retry_after_seconds(value, date=date)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def _get(stub: Any, meta: bytes) -> Any:
     category = agent_pb2.TaskCategory(name="databricks", version=0)
     request = agent_pb2.GetTaskRequest(task_category=category, resource_meta=meta)
     return stub.GetTask(request, timeout=DEADLINE_SECONDS).resource
+
+
+def _read_to_end(connection: socket.socket) -> None:
+    while connection.recv(65536):
+        pass
 
 
 def _phase(resource: Any) -> str:
@@ -154,6 +160,59 @@ def test_a_taken_port_is_one_line() -> None:
     )
 
 
+def test_the_port_is_taken_for_good() -> None:
+    """Not even a socket that asks to share it gets it."""
+    with _serve("http://127.0.0.1:9", "t") as (_, address), socket.socket() as rival:
+        rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            rival.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+
+
+def test_a_submit_on_its_way_outlives_the_signal() -> None:
+    """The RPC is over with the grace; the workspace still gets the time to answer, so that no run is cut off."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE_SECONDS)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            _serve(url, "t", "--grace", "0") as (process, address),
+            grpc.insecure_channel(address) as channel,
+            ThreadPoolExecutor(1) as threads,
+        ):
+            call = threads.submit(_create, AsyncAgentServiceStub(channel), attempt=0)
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/submit ")
+                process.send_signal(signal.SIGTERM)
+                assert isinstance(call.exception(timeout=DEADLINE_SECONDS), grpc.RpcError)
+                connection.settimeout(1.0)
+                # A process that ends closes the connection; one that waits for the answer says nothing.
+                with pytest.raises(TimeoutError):
+                    _read_to_end(connection)
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"run_id": 7}')
+                assert process.wait(timeout=DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.parametrize(
+    ("token", "warning"),
+    [
+        pytest.param("t", "", id="there"),
+        pytest.param(
+            "",
+            "dbx-agent: warning: There is no Databricks token. Provide the secret FLYTE_DATABRICKS_ACCESS_TOKEN "
+            "to the agent: the variable _FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN, or the file "
+            "/etc/secrets/flyte_databricks_access_token. It is read for each call, so it may still come.\n",
+            id="missing",
+        ),
+    ],
+)
+def test_a_missing_token_is_one_line_and_no_failure(token: str, warning: str) -> None:
+    """A secret may be mounted later, and an operator who forgot it learns so at once."""
+    with _serve("http://127.0.0.1:9", token) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, error) == (0, warning)
+
+
 def test_a_second_server_does_not_share_the_port() -> None:
     """GRPC alone would let it, and half of the calls would go astray."""
     with _serve("http://127.0.0.1:9", "t") as (_, address):
@@ -168,10 +227,11 @@ def test_a_second_server_does_not_share_the_port() -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
-def test_an_address_of_no_machine_is_one_line() -> None:
-    """As a taken port."""
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64])
+def test_an_address_of_no_machine_is_one_line(host: str) -> None:
+    """As a taken port; a name that cannot even be asked for is no traceback."""
     done = subprocess.run(
-        _command("--host", "no-such-host.invalid", "--port", "0"),
+        _command("--host", host, "--port", "0"),
         env={**os.environ, "PYTHONPATH": str(SOURCES)},
         capture_output=True,
         text=True,
@@ -179,4 +239,4 @@ def test_an_address_of_no_machine_is_one_line() -> None:
         timeout=DEADLINE_SECONDS,
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "cannot listen on no-such-host.invalid:0" in done.stderr
+    assert f"cannot listen on {host}:0: " in done.stderr
