@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,27 +57,62 @@ def test_demo_tells_the_story_and_exits_0() -> None:
     assert len(links) == 2
 
 
-def test_demo_on_no_terminal_is_plain_lines() -> None:
-    """What is piped into a file has no escape sequences, and the last line sums up."""
+def test_demo_without_the_lost_response_exits_1_and_says_why() -> None:
+    """The verdict is on what was seen, not on what was planned: another story does not pass for this one."""
+    code = (
+        "import dataclasses, sys; from dbx_emulator.demo import main; from dbx_emulator.demo.story import STORY;"
+        "sys.exit(main(as_json=True, story=dataclasses.replace(STORY, faults=STORY.faults[1:])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["event"] == "report"
+    assert report["unmet"] == [
+        "expected 3 calls of runs/submit, saw 2",
+        "expected 1 answer to runs/submit lost, saw 0",
+    ]
+
+
+def test_demo_in_a_strange_environment_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies and settings of the user do not reach the services; a file gets no escape sequences."""
+    strange = {
+        **dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY"), "http://127.0.0.1:9"),
+        "all_proxy": "socks5://127.0.0.1:9",
+        "DBX_EMULATOR_SERVE_HOST": "0.0.0.0",
+        "DBX_EMULATOR_SERVE_SPEED": "abc",
+        "DBX_AGENT_GET_BUDGET_SECONDS": "abc",
+    }
+    for name, value in strange.items():
+        monkeypatch.setenv(name, value)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     done = run_command("dbx_emulator", "demo")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "\x1b" not in done.stdout
-    assert done.stdout.splitlines()[-1].endswith("Attempts: RETRYABLE_FAILED, SUCCEEDED.")
+    lines = done.stdout.splitlines()
+    assert "at http://127.0.0.1:" in lines[0]
+    assert "at 127.0.0.1:" in lines[1]
+    assert lines[-1].endswith("Attempts: RETRYABLE_FAILED, SUCCEEDED.")
 
 
-def test_demo_fails_when_the_agent_is_killed() -> None:
-    """The report comes from real answers: without the agent there are none."""
+@pytest.mark.parametrize("victim", ["dbx-agent", "dbx-emulator"])
+def test_demo_fails_when_a_service_is_killed(victim: str) -> None:
+    """The report comes from real answers: without one of the services there are none."""
     with spawned("dbx_emulator", "demo", "--json") as process:
         pids: dict[str, int] = {}
         last: dict[str, Any] = {}
         for last in _events(process):
             if last["event"] == "started":
                 pids[last["name"]] = last["pid"]
-            elif last["event"] == "happened" and last["what"] == "RUNNING" and is_alive(pids["dbx-agent"]):
-                os.kill(pids["dbx-agent"], signal.SIGKILL)
+            elif last["event"] == "happened" and last["what"] == "RUNNING" and is_alive(pids[victim]):
+                os.kill(pids[victim], signal.SIGKILL)
         assert process.wait(60) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
     assert last["event"] == "failed"
-    assert "UNAVAILABLE" in last["message"]
+    assert last["message"].startswith(f"{victim} (pid {pids[victim]}) died (SIGKILL); a call of dbx-")
     assert [name for name, pid in pids.items() if is_alive(pid)] == []
 
 

@@ -31,7 +31,7 @@ from dbx_emulator.demo.remote import RemoteWorkspace
 from dbx_emulator.demo.story import POLL_SECONDS
 from dbx_emulator.demo.telling import Happening, Teller
 
-__all__ = ["AgentConnection", "run_task"]
+__all__ = ["AgentConnection", "render", "run_task"]
 
 _RPC_SECONDS = 10.0
 _MAX_ATTEMPTS = 3
@@ -52,7 +52,8 @@ class AgentConnection:
     """
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.insecure_channel(address)
+        # The agent is on this machine: the proxy of the user's environment does not lead to it.
+        self._channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
         self._metadata = AgentMetadataServiceStub(self._channel)
         self._tasks = AsyncAgentServiceStub(self._channel)
 
@@ -79,7 +80,7 @@ class AgentConnection:
     def create(self, template: TaskTemplate, attempt: int) -> bytes:
         """Start an attempt of a task and return its resource meta."""
         request = CreateTaskRequest(
-            template=_render(template, attempt),
+            template=render(template, attempt),
             output_prefix=f"{_OUTPUT_PREFIX}/{attempt}",
             task_execution_metadata=_execution(template, attempt),
         )
@@ -143,7 +144,7 @@ def _poll_until_over(  # noqa: PLR0917 - the parts of one loop
     raise ProcessFailed(f"attempt {attempt} was not over after {_MAX_POLLS} polls")
 
 
-def _render(template: TaskTemplate, attempt: int) -> TaskTemplate:
+def render(template: TaskTemplate, attempt: int) -> TaskTemplate:
     """Return the template with the placeholders of its arguments filled in, as the engine does."""
     prefix = f"{_OUTPUT_PREFIX}/{attempt}"
     values = {

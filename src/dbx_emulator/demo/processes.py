@@ -14,14 +14,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["ProcessFailed", "StartedProcess", "start_agent", "start_emulator"]
+__all__ = ["ProcessFailed", "StartedProcess", "make_environment", "start_agent", "start_emulator"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
+#: The beginnings of the variables that the services, and Flyte's and Databricks' libraries, are configured by.
+_CONFIGURATION = ("DBX_EMULATOR_", "DBX_AGENT_", "DATABRICKS_", "FLYTE_", "_FSEC_")
+
+_LOOPBACK = "127.0.0.1"
+_NO_PROXY = f"{_LOOPBACK},localhost"
+
 
 class ProcessFailed(Exception):  # noqa: N818 - it is told to a person as a sentence
-    """A service did not start. The message says which one and shows the last it said."""
+    """A service did not start or did not do its work. The message says which one and what was last seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +36,43 @@ class StartedProcess:
 
     Attributes:
         name: Its command.
-        pid: Its process id.
+        process: What runs.
         address: Where it listens: a URL, or host and port for gRPC.
         token: What opens it; an empty string if nothing is needed.
     """
 
     name: str
-    pid: int
+    process: subprocess.Popen[str]
     address: str
     token: str = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def wait_for_end(self, timeout_seconds: float) -> int | None:
+        """Return its exit status, negative for the signal that ended it; `None` if it goes on running."""
+        try:
+            return self.process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def make_environment(environ: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service: the user's without what would configure or divert it.
+
+    Args:
+        environ: The user's.
+        own: What the service is to be told.
+    """
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(_CONFIGURATION) and not name.lower().endswith("_proxy")
+    }
+    # Without a proxy named, some platforms ask the system for one; these two keep them from it.
+    return {**kept, "NO_PROXY": _NO_PROXY, "no_proxy": _NO_PROXY, **own, "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
@@ -48,10 +82,11 @@ def start_emulator() -> Iterator[StartedProcess]:
     Raises:
         ProcessFailed: It did not become ready.
     """
-    arguments = ["-m", "dbx_emulator", "serve", "--port", "0", "--clock", "manual", "--json"]
-    with _run("dbx-emulator", arguments, {}, re.compile(r"(?P<ready>\{.*\})")) as (pid, ready):
+    listen = ["--host", _LOOPBACK, "--port", "0"]
+    arguments = ["-m", "dbx_emulator", "serve", *listen, "--clock", "manual", "--json"]
+    with _run("dbx-emulator", arguments, {}, re.compile(r"(?P<ready>\{.*\})")) as (process, ready):
         said = json.loads(ready)
-        yield StartedProcess("dbx-emulator", pid, said["url"], said["token"])
+        yield StartedProcess("dbx-emulator", process, said["url"], said["token"])
 
 
 @contextmanager
@@ -62,26 +97,26 @@ def start_agent(url: str, token: str) -> Iterator[StartedProcess]:
         ProcessFailed: It did not become ready.
     """
     environment = {"FLYTE_DATABRICKS_INSTANCE": url, "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN": token}
-    arguments = ["-m", "dbx_agent", "serve", "--port", "0"]
+    arguments = ["-m", "dbx_agent", "serve", "--host", _LOOPBACK, "--port", "0"]
     listening = re.compile(r"dbx-agent: listening on (?P<ready>\S+)")
-    with _run("dbx-agent", arguments, environment, listening) as (pid, address):
-        yield StartedProcess("dbx-agent", pid, address)
+    with _run("dbx-agent", arguments, environment, listening) as (process, address):
+        yield StartedProcess("dbx-agent", process, address)
 
 
 @contextmanager
 def _run(
     name: str, arguments: list[str], environment: Mapping[str, str], is_ready: re.Pattern[str]
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
         [sys.executable, *arguments],
-        env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+        env=make_environment(os.environ, environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        yield process.pid, _wait_until_ready(name, process, is_ready)
+        yield process, _wait_until_ready(name, process, is_ready)
     finally:
         process.terminate()
         try:

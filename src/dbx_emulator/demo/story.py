@@ -5,40 +5,58 @@ The demo's report is *not* made from this; it is what the emulator is told at th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
-__all__ = ["FAULTS", "POLL_SECONDS", "SCENARIO", "read_task_template"]
+__all__ = ["POLL_SECONDS", "STORY", "Story", "read_task_template"]
 
 #: How often Flyte's engine asks for a task's state.
 #: Source: [flyte.engine.poll-interval] documented: flyteorg/flyte, webApi.caching.resyncInterval (30 s)
 POLL_SECONDS = 30
 
-SCENARIO = {
-    "run_name": "flytekit databricks *",
-    "outcomes": [
-        {
-            "queue": "2m",
-            "cluster": "4m",
-            "run": "40m",
-            "termination_code": "CLOUD_FAILURE",
-            "message": "The cloud provider reclaimed the spot instance of the driver",
-        },
-        {"queue": "1m", "cluster": "3m30s", "run": "38m"},
-    ],
-}
 
-FAULTS = (
-    {"kind": "lost_response", "route": "runs/submit", "times": 1},
-    {
-        "kind": "status",
-        "route": "runs/get",
-        "status_code": 429,
-        "headers": {"Retry-After": "30"},
-        "skip": 24,
-        "times": 1,
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the emulator is told at the start.
+
+    Attributes:
+        scenario: What happens to the runs, as the control API takes it.
+        faults: What happens to the calls, likewise.
+    """
+
+    scenario: Mapping[str, Any]
+    faults: tuple[Mapping[str, Any], ...]
+
+
+STORY = Story(
+    scenario={
+        "run_name": "flytekit databricks *",
+        "outcomes": [
+            {
+                "queue": "2m",
+                "cluster": "4m",
+                "run": "40m",
+                "termination_code": "CLOUD_FAILURE",
+                "message": "The cloud provider reclaimed the spot instance of the driver",
+            },
+            {"queue": "1m", "cluster": "3m30s", "run": "38m"},
+        ],
     },
+    faults=(
+        {"kind": "lost_response", "route": "runs/submit", "times": 1},
+        {
+            "kind": "status",
+            "route": "runs/get",
+            "status_code": 429,
+            "headers": {"Retry-After": "30"},
+            "skip": 24,
+            "times": 1,
+        },
+    ),
 )
 
 

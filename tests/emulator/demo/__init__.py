@@ -1,0 +1,1 @@
+"""Tests of the parts of the demo; the whole is played in tests/e2e."""
