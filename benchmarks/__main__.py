@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import gates
+from benchmarks import doors, gates
 
 if __name__ == "__main__":
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}"
     )
-    for gate in (gates.in_process, gates.on_the_socket):
+    for gate in (gates.in_process, gates.on_the_socket, *doors.DOORS):
         print(gate())

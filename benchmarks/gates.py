@@ -12,7 +12,7 @@ import httpx
 from benchmarks.measure import Ratio, compare
 from dbx_emulator import Workspace
 
-__all__ = ["in_process", "on_the_socket"]
+__all__ = ["in_process", "on_the_socket", "served"]
 
 _BODY = {"run_name": "bench", "existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/bench"}}
 
@@ -38,9 +38,9 @@ def in_process() -> Ratio:
 def on_the_socket() -> Ratio:
     """`runs/get` on loopback, requests/s ÷ a constant raw ASGI app under the same server."""
     with ExitStack() as stack:
-        ours = stack.enter_context(_served("workspace"))
+        ours = stack.enter_context(_client_of("workspace"))
         path, body = _submit(ours)
-        baseline = stack.enter_context(_served(body.decode()))
+        baseline = stack.enter_context(_client_of(body.decode()))
         ours_us, baseline_us = compare(lambda: ours.get(path), lambda: baseline.get(path))
     value = baseline_us / ours_us
     name = "runs/get on loopback ÷ constant ASGI app under the same server, requests/s"
@@ -55,14 +55,21 @@ def _submit(client: httpx.Client) -> tuple[str, bytes]:
 
 
 @contextmanager
-def _served(what: str) -> Iterator[httpx.Client]:
-    """Run a server as a process and yield a client of it; the server says its URL in its first line."""
+def _client_of(what: str) -> Iterator[httpx.Client]:
+    with (
+        served(what) as url,
+        httpx.Client(base_url=url, headers=Workspace().headers, trust_env=False) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def served(what: str) -> Iterator[str]:
+    """Run a server as a process and yield its URL, which it says in its first line."""
     arguments = [sys.executable, "-m", "benchmarks.serve", what]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            with httpx.Client(base_url=url, headers=Workspace().headers, trust_env=False) as client:
-                yield client
+            yield process.stdout.readline().strip()
         finally:
             process.terminate()

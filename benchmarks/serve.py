@@ -6,7 +6,7 @@ import socket
 import sys
 
 from dbx_emulator import Workspace
-from dbx_emulator.doors.asgi import Receive, Scope, Send
+from dbx_emulator.doors.asgi import Receive, Scope, SendMessage
 from dbx_emulator.doors.server import bind, run
 
 
@@ -17,7 +17,7 @@ class Constant:
         self._body = body
         self._headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": self._headers})

@@ -20,7 +20,9 @@ EMULATOR = [
     "TerminationType",
     "Timing",
     "UsageError",
+    "WireFault",
     "Workspace",
+    "Workspaces",
 ]
 
 AGENT = [

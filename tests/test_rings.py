@@ -17,7 +17,18 @@ RINGS: dict[str, set[str]] = {
     "dbx_emulator._core": set(),
     "dbx_emulator._api": {"dbx_emulator._core", "msgspec"},
     "dbx_emulator.doors": {"dbx_emulator._core", "dbx_emulator._api"},
-    "dbx_emulator.doors._httpx": {"dbx_emulator._api", "httpx"},
+    "dbx_emulator.doors._aiohttp": {"dbx_emulator.doors", "aiohttp"},
+    "dbx_emulator.doors._httpx": {"dbx_emulator.doors", "httpx", "httpcore"},
+    "dbx_emulator.doors._httpx2": {"dbx_emulator.doors", "httpx2", "httpcore2"},
+    "dbx_emulator.doors._requests": {"dbx_emulator._api", "dbx_emulator.doors", "requests", "urllib3"},
+    "dbx_emulator.doors._respx": {
+        "dbx_emulator._core",
+        "dbx_emulator._api",
+        "dbx_emulator.doors",
+        "httpx",
+        "respx",
+    },
+    "dbx_emulator.doors.authority": {"dbx_emulator._core", "dbx_emulator.doors", "trustme"},
     "dbx_emulator.doors.intercept": {
         "dbx_emulator._core",
         "dbx_emulator._api",
@@ -26,12 +37,20 @@ RINGS: dict[str, set[str]] = {
     },
     "dbx_emulator.doors.server": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors", "uvicorn"},
     "dbx_emulator.workspace": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors"},
-    "dbx_emulator.pytest_plugin": {"dbx_emulator.workspace", "pytest"},
+    "dbx_emulator.workspaces": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.workspace"},
+    "dbx_emulator.failure_report": {"dbx_emulator._core", "dbx_emulator.workspace"},
+    "dbx_emulator.pytest_plugin": {
+        "dbx_emulator._core",
+        "dbx_emulator.failure_report",
+        "dbx_emulator.workspace",
+        "pytest",
+    },
     "dbx_emulator.__main__": {"dbx_emulator.cli"},
     "dbx_emulator.cli": {
         "dbx_emulator._core",
         "dbx_emulator.doors",
         "dbx_emulator.workspace",
+        "dbx_emulator.workspaces",
         "dbx_emulator.demo",
         "click",
         "rich",
@@ -72,6 +91,8 @@ def _imports(tree: ast.Module) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             node.body = []
+    # Again from the top: a walk has the children of a node in its queue before it hands out the node.
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             found.add(node.module or "")

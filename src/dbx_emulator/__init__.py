@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.errors import UsageError as UsageError
     from dbx_emulator._core.faults import LostResponse as LostResponse
     from dbx_emulator._core.faults import StatusFault as StatusFault
+    from dbx_emulator._core.faults import WireFault as WireFault
     from dbx_emulator._core.journal import JournalEntry as JournalEntry
     from dbx_emulator._core.runs import JobRun as JobRun
     from dbx_emulator._core.runs import TaskRun as TaskRun
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.states import TerminationCode as TerminationCode
     from dbx_emulator._core.states import TerminationType as TerminationType
     from dbx_emulator.workspace import Workspace as Workspace
+    from dbx_emulator.workspaces import Workspaces as Workspaces
 
 _HOMES = {
     "Clock": "dbx_emulator._core.clock",
@@ -38,7 +40,9 @@ _HOMES = {
     "TerminationType": "dbx_emulator._core.states",
     "Timing": "dbx_emulator._core.scenarios",
     "UsageError": "dbx_emulator._core.errors",
+    "WireFault": "dbx_emulator._core.faults",
     "Workspace": "dbx_emulator.workspace",
+    "Workspaces": "dbx_emulator.workspaces",
 }
 
 __all__ = [
@@ -55,7 +59,9 @@ __all__ = [
     "TerminationType",
     "Timing",
     "UsageError",
+    "WireFault",
     "Workspace",
+    "Workspaces",
 ]
 
 

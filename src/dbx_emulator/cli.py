@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import cast, get_args
 
 import click
@@ -13,8 +19,10 @@ from rich.console import Console
 
 from dbx_emulator._core.clock import Clock, Policy
 from dbx_emulator._core.errors import UsageError
+from dbx_emulator.doors.authority import Authority
 from dbx_emulator.doors.server import bind, serve_here
 from dbx_emulator.workspace import DEFAULT_TOKEN, Workspace
+from dbx_emulator.workspaces import Workspaces
 
 __all__ = ["cli"]
 
@@ -31,7 +39,8 @@ class _ServeByDefault(click.Group):
     """A group that serves when it is called without arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args or ["serve"])
+        is_option_of_serve = args[:1] and args[0].startswith("-") and args[0] not in ("--help", "--version")
+        return super().parse_args(ctx, ["serve", *args] if is_option_of_serve or not args else args)
 
 
 @click.group(cls=_ServeByDefault, context_settings={"auto_envvar_prefix": "DBX_EMULATOR"})
@@ -58,7 +67,8 @@ def cli() -> None:
     "--token",
     multiple=True,
     show_envvar=True,
-    help=f"Bearer token that opens the workspace; may be repeated. [default: {DEFAULT_TOKEN}]",
+    help="Bearer token that opens the workspace, and no other does; may be repeated. "
+    f"[default: {DEFAULT_TOKEN}, and any other token opens a workspace of its own]",
 )
 @click.option(
     "--clock",
@@ -76,6 +86,15 @@ def cli() -> None:
     help="Virtual seconds in a second, if scaled.",
 )
 @click.option("--allow-host", multiple=True, show_envvar=True, help="Further name to be called by.")
+@click.option(
+    "--tls", is_flag=True, show_envvar=True, help="Speak HTTPS, with an authority made for this run."
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    show_envvar=True,
+    help="Where to write the authority's certificate. [default: a temporary file, removed at the end]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one line of JSON.")
 def serve(
     *,
@@ -85,22 +104,37 @@ def serve(
     clock: str,
     speed: float,
     allow_host: tuple[str, ...],
+    tls: bool,
+    ca_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Serve a workspace over HTTP until interrupted."""
+    """Serve a workspace over HTTP or HTTPS until interrupted."""
+    announce = _announce_json if as_json else _announce
     try:
-        time_passes = Clock(cast("Policy", clock), speed=speed, real_ms=lambda: time.perf_counter() * 1_000)
+        make_clock = partial(
+            Clock, cast("Policy", clock), speed=speed, real_ms=lambda: time.perf_counter() * 1_000
+        )
+        make_clock()  # what is wrong with the options is told before anything is opened
         listener = bind(host, port)
         bound_host, bound_port = listener.getsockname()[:2]
+        # Nobody can call a wildcard: links name the loopback address, by which this machine reaches it.
+        bound_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound_host, bound_host)  # noqa: S104 - not bound to
         name = f"[{bound_host}]" if ":" in bound_host else bound_host
+        url = f"{'https' if tls else 'http'}://{name}:{bound_port}"
         first, *further = token or (DEFAULT_TOKEN,)
-        workspace = Workspace(
-            f"http://{name}:{bound_port}", clock=time_passes, token=first, further_tokens=further
-        )
+        workspace = Workspace(url, clock=make_clock(), token=first, further_tokens=further)
+        # Tokens that are given mean one workspace; else each token that nobody knows gets one of its own.
+        make = None if token else lambda stranger: Workspace(url, clock=make_clock(), token=stranger)
+        with _authority(ca_file, tls=tls) as (authority, written):
+            serve_here(
+                Workspaces(workspace, make=make),
+                listener,
+                allowed_hosts=frozenset(allow_host),
+                on_ready=lambda: announce(workspace, written),
+                authority=authority,
+            )
     except UsageError as error:
         raise _Refused(str(error)) from None
-    announce = _announce_json if as_json else _announce
-    serve_here(workspace, listener, allowed_hosts=frozenset(allow_host), on_ready=lambda: announce(workspace))
 
 
 @cli.command()
@@ -122,16 +156,50 @@ def demo(*, as_json: bool) -> None:
     sys.exit(main(as_json=as_json))
 
 
-def _announce(workspace: Workspace) -> None:
+@contextmanager
+def _authority(ca_file: Path | None, *, tls: bool) -> Iterator[tuple[Authority | None, Path | None]]:
+    """Yield who vouches for the server, and the file that clients are to trust.
+
+    Raises:
+        UsageError: The file cannot be written, nobody would be asked to trust it, or trustme is missing.
+    """
+    if not tls:
+        if ca_file is not None:
+            raise UsageError("--ca-file names what clients of HTTPS are to trust; add --tls")
+        yield None, None
+        return
+    try:
+        authority = Authority()
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--tls: {error}") from None
+    with tempfile.TemporaryDirectory(prefix="dbx-emulator-") as folder:
+        written = ca_file.absolute() if ca_file else Path(folder, "ca.pem")
+        try:
+            written.write_bytes(authority.ca_pem)
+        except OSError as error:
+            raise UsageError(f"cannot write {written}: {error.strerror}") from None
+        yield authority, written
+
+
+def _announce(workspace: Workspace, ca_file: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]dbx-emulator[/bold] serves a Databricks workspace at [cyan]{workspace.url}[/cyan]")
     console.print(f"  token   {workspace.token}")
     console.print(f"  clock   {workspace.clock.policy}, {workspace.clock.rate:g} virtual seconds in a second")
+    trust = ""
+    if ca_file is not None:
+        path = shlex.quote(str(ca_file))
+        trust = f"--cacert {path} "
+        console.print(f"  trust   export SSL_CERT_FILE={path} REQUESTS_CA_BUNDLE={path}")
     console.print(
-        f"  try     curl -H 'Authorization: Bearer {workspace.token}' {workspace.url}/api/2.2/jobs/runs/list"
+        f"  try     curl {trust}-H 'Authorization: Bearer {workspace.token}' "
+        f"{workspace.url}/api/2.2/jobs/runs/list"
     )
     console.print("Press Ctrl-C to stop.")
 
 
-def _announce_json(workspace: Workspace) -> None:
-    click.echo(json.dumps({"url": workspace.url, "token": workspace.token, "pid": os.getpid()}))
+def _announce_json(workspace: Workspace, ca_file: Path | None) -> None:
+    announced: dict[str, str | int] = {"url": workspace.url, "token": workspace.token, "pid": os.getpid()}
+    if ca_file is not None:
+        announced["ca_file"] = str(ca_file)
+    click.echo(json.dumps(announced))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Service
@@ -16,18 +16,24 @@ from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.engine import Engine
-from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import Faults
 from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.scenarios import Scenarios, Timing
+from dbx_emulator.doors.missing import needs
 
 if TYPE_CHECKING:
+    from respx import Router
+
     from dbx_emulator.doors._httpx import HttpxTransport
+    from dbx_emulator.doors._httpx2 import Httpx2Transport
+    from dbx_emulator.doors._requests import RequestsAdapter
     from dbx_emulator.doors.asgi import AsgiApp
     from dbx_emulator.doors.server import RunningServer
 
-__all__ = ["DEFAULT_TOKEN", "DEFAULT_URL", "RunsView", "Workspace"]
+__all__ = ["DEFAULT_TOKEN", "DEFAULT_URL", "DEFAULT_WORKSPACE_ID", "RunsView", "Workspace"]
 
 #: Where a workspace is in process unless told otherwise. The name ends as real ones do; nothing listens there.
 DEFAULT_URL = "https://dbx-emulator.cloud.databricks.com"
@@ -35,8 +41,8 @@ DEFAULT_URL = "https://dbx-emulator.cloud.databricks.com"
 #: The token that opens a workspace unless told otherwise. It looks like no real one.
 DEFAULT_TOKEN = "dbx-emulator-token"  # noqa: S105 - opens nothing but an emulator
 
-_WORKSPACE_ID = 900_800_700_600
-_USER_NAME = "user@example.com"
+#: The number of a workspace unless told otherwise.
+DEFAULT_WORKSPACE_ID = 900_800_700_600
 
 
 class Workspace:
@@ -48,6 +54,7 @@ class Workspace:
         timing: How long the stages of a run take unless a scenario says otherwise.
         token: The bearer token that opens it.
         further_tokens: More tokens that open it.
+        workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
 
     Attributes:
         clock: Its time: `advance("5m")`, `now_ms`, `sleep`, `time`.
@@ -68,27 +75,32 @@ class Workspace:
         timing: Timing | None = None,
         token: str = DEFAULT_TOKEN,
         further_tokens: Iterable[str] = (),
+        workspace_id: int = DEFAULT_WORKSPACE_ID,
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
         self.token = token
+        self.workspace_id = workspace_id
         self.clock = clock or Clock()
         self.scenarios = Scenarios()
         self.faults = Faults(API_ROUTES)
         self.journal = Journal()
-        self._lock = threading.Lock()
+        # Entered again by the control API, which moves the clock while it answers.
+        self._lock = threading.RLock()
         self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
+        self.clock.on_move(self._drain)
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
             engine=self._engine,
-            codec=Codec(url=self.url, workspace_id=_WORKSPACE_ID, user_name=_USER_NAME),
+            codec=Codec(url=self.url, workspace_id=workspace_id),
             control=Control(
                 clock=self.clock, scenarios=self.scenarios, faults=self.faults, journal=self.journal
             ),
-            host_metadata=render_host_metadata(url=self.url, workspace_id=_WORKSPACE_ID),
+            host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
         )
-        self._dispatcher = Dispatcher(service=service, tokens={token, *further_tokens})
+        self._tokens = dict.fromkeys((token, *further_tokens), Principal.USER)
+        self._dispatcher = Dispatcher(service=service, tokens=self._tokens)
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
@@ -98,10 +110,48 @@ class Workspace:
         """The headers that open the workspace."""
         return {"Authorization": f"Bearer {self.token}"}
 
+    def issue_token(self, principal: Principal | str = Principal.USER) -> str:
+        """Return a new token that opens the workspace.
+
+        Args:
+            principal: For whom: `user` owns what there is, `guest` sees only the runs it submits, `expired` is
+                refused as an expired personal token is.
+
+        Raises:
+            UsageError: There is no such principal.
+        """
+        names = [each.value for each in Principal]
+        if principal not in names:
+            hint = nearest(str(principal), names)
+            raise UsageError(f"principal: {str(principal)!r} is none of {', '.join(names)}{hint}")
+        token = f"{self.token}-{Principal(principal).value}-{len(self._tokens)}"
+        self._tokens[token] = Principal(principal)
+        return token
+
+    def opens(self, token: str) -> bool:
+        """Say whether a token has ever been one of this workspace's, expired or not."""
+        return token in self._tokens
+
+    def _drain(self) -> None:
+        """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
+        with self._lock:
+            self._engine.drain()
+
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits."""
         with self._lock:
             return self._dispatcher.dispatch(request)
+
+    def pass_time(self, ms: int) -> None:
+        """Let virtual milliseconds pass that a client in process spends waiting for an answer."""
+        self.clock.advance(ms / 1_000)
+
+    def real_seconds(self, ms: int) -> float:
+        """Return how long virtual milliseconds are for a client at a socket.
+
+        A clock that is moved by hand keeps real time there.
+        """
+        return ms / 1_000 / (self.clock.rate or 1.0)
 
     def transport(self) -> HttpxTransport:
         """Return a transport for `httpx.Client(transport=…)` and `httpx.AsyncClient(transport=…)`."""
@@ -109,14 +159,58 @@ class Workspace:
 
         return HttpxTransport(self)
 
-    def intercept(self) -> AbstractContextManager[None]:
-        """Return a context in which this process's HTTP clients reach the workspace at its URL.
+    def httpx2_transport(self) -> Httpx2Transport:
+        """Return a transport for `httpx2.Client(transport=…)` and `httpx2.AsyncClient(transport=…)`.
 
-        Clients made before count too. Other Databricks hosts are refused, other hosts are left alone.
+        Raises:
+            ImportError: httpx2 is missing.
         """
+        with needs("httpx2"):
+            from dbx_emulator.doors._httpx2 import Httpx2Transport
+        return Httpx2Transport(self)
+
+    def requests_adapter(self, **options: Any) -> RequestsAdapter:
+        """Return an adapter for `session.mount(workspace.url, …)` of requests.
+
+        Args:
+            options: What `requests.adapters.HTTPAdapter` takes, such as `max_retries`.
+
+        Raises:
+            ImportError: requests is missing.
+        """
+        with needs("requests"):
+            from dbx_emulator.doors._requests import RequestsAdapter
+        return RequestsAdapter(self, **options)
+
+    def mount(self, router: Router) -> None:
+        """Let a router of respx answer for the workspace's host, beside routes of your own.
+
+        respx takes the first route that matches: routes of your own for the same host are added before. A
+        workspace that was not called does not trouble `assert_all_called`.
+
+        Raises:
+            UsageError: Another workspace is mounted there for that host.
+            ImportError: respx is missing.
+        """
+        with needs("respx"):
+            from dbx_emulator.doors._respx import mount
+        mount(self, router)
+
+    @contextmanager
+    def intercept(self) -> Iterator[None]:
+        """Let this process's HTTP clients reach the workspace at its URL while the context is open.
+
+        Clients made before count too. Other Databricks hosts are refused, other hosts are left alone. The
+        variables by which clients find a workspace are set to this one, and put back at the end.
+
+        Raises:
+            UsageError: Another workspace answers for the host already.
+        """
+        from dbx_emulator.doors.environment import environment
         from dbx_emulator.doors.intercept import intercept
 
-        return intercept(self)
+        with intercept(self), environment(url=self.url, token=self.token):
+            yield
 
     def asgi(self) -> AsgiApp:
         """Return the workspace as an ASGI application."""
@@ -124,16 +218,21 @@ class Workspace:
 
         return AsgiApp(self)
 
-    def serve(self, *, port: int = 0) -> AbstractContextManager[RunningServer]:
-        """Return a context in which the workspace listens on a loopback port, 0 for any free one.
+    def serve(self, *, port: int = 0, tls: bool = False) -> AbstractContextManager[RunningServer]:
+        """Return a context in which the workspace listens on a loopback port.
+
+        Args:
+            port: The port, 0 for any free one.
+            tls: Whether to speak HTTPS. The value of the context then has the certificate to trust, `ca_pem`;
+                the server's own names `localhost`, `127.0.0.1` and the workspace's host.
 
         Raises:
             UsageError: On entering, if the port is taken.
-            ImportError: On entering, if uvicorn is missing.
+            ModuleNotFoundError: On entering, if uvicorn or, for HTTPS, trustme is missing.
         """
         from dbx_emulator.doors.server import serve_in_thread
 
-        return serve_in_thread(self, port=port)
+        return serve_in_thread(self, port=port, tls=tls)
 
 
 class RunsView:
@@ -142,7 +241,7 @@ class RunsView:
     Looking at them lets everything happen first that is due.
     """
 
-    def __init__(self, engine: Engine, lock: threading.Lock) -> None:
+    def __init__(self, engine: Engine, lock: AbstractContextManager[bool]) -> None:
         self._engine = engine
         self._lock = lock
 

@@ -87,6 +87,14 @@ class _Front:
         """Let that workspace answer."""
         return self.workspace.handle(request)
 
+    def pass_time(self, ms: int) -> None:
+        """Let time pass there."""
+        self.workspace.pass_time(ms)
+
+    def real_seconds(self, ms: int) -> float:
+        """Return how long that is at a socket."""
+        return self.workspace.real_seconds(ms)
+
 
 @pytest.fixture(scope="session")
 def front() -> Iterator[tuple[_Front, str]]:

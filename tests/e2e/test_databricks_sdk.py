@@ -26,7 +26,7 @@ _CLUSTER = ClusterSpec(spark_version="15.4.x-scala2.12", node_type_id="m6i.large
 @pytest.fixture(scope="module")
 def announced() -> Iterator[dict[str, str]]:
     """A served workspace in which an hour passes in a second."""
-    with served("--clock", "scaled", "--speed", "3600") as announced:
+    with served("--clock", "scaled", "--speed", "3600", "--token", "sdk") as announced:
         yield announced
 
 

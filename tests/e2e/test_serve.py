@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
+import sys
 
 import httpx
 import pytest
@@ -120,3 +122,45 @@ def test_serve_in_a_thread_answers_for_the_same_workspace() -> None:
         )
     assert response.json() == {"has_more": False}
     assert [entry.route for entry in workspace.journal] == ["runs/list"]
+
+
+def test_serve_gives_each_unknown_token_a_workspace_of_its_own() -> None:
+    """Tests that run at the same time share a server and see only what is theirs."""
+    body = {"existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/n"}}
+    with served("--clock", "manual") as announced:
+        one, two = (_client(announced | {"token": token}) for token in ("one", "two"))
+        with one, two:
+            run_id = one.post("/api/2.1/jobs/runs/submit", json=body).json()["run_id"]
+            one.post("/__dbx/clock", json={"advance": "1h"}).raise_for_status()
+            assert [run["run_id"] for run in one.get("/api/2.1/jobs/runs/list").json()["runs"]] == [run_id]
+            assert two.get("/api/2.1/jobs/runs/list").json() == {"has_more": False}
+            times = [client.get("/__dbx/clock").json()["now_ms"] for client in (one, two)]
+            assert times[0] - times[1] == 3_600_000
+
+
+def test_serve_with_given_tokens_refuses_others() -> None:
+    """Tokens that are given mean one workspace and only those tokens."""
+    with served("--token", "mine") as announced, _client(announced | {"token": "yours"}) as client:
+        assert client.get("/api/2.1/jobs/runs/list").status_code == 403
+
+
+def test_serve_is_the_default_also_with_options() -> None:
+    """The bare command serves, and so it does when it is given an option of `serve`."""
+    with spawned("dbx_emulator", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["url"].startswith("http://127.0.0.1:")
+
+
+def test_serve_on_every_address_names_one_that_can_be_called() -> None:
+    """A wildcard is where it listens, and not where anybody can call."""
+    with served("--host", "0.0.0.0") as announced, _client(announced) as client:
+        assert announced["url"].startswith("http://127.0.0.1:")
+        assert client.get("/api/2.2/jobs/runs/list").status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 has to be configured first")
+def test_serve_checks_the_host_on_every_loopback_address() -> None:
+    """A page in a browser cannot reach it under a name of its own, whichever loopback address it listens on."""
+    with served("--host", "127.0.0.2") as announced, _client(announced) as client:
+        assert client.get("/__dbx/clock").status_code == 200
+        assert client.get("/__dbx/clock", headers={"Host": "attacker.example"}).status_code == 400

@@ -11,6 +11,7 @@ from dbx_emulator._api.control import Control
 from dbx_emulator._api.decoding import decode_body, decode_query
 from dbx_emulator._api.messages import Request
 from dbx_emulator._core.engine import Engine
+from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.states import LifeCycleState
 
@@ -45,6 +46,7 @@ class Call:
         query: The query of the target, percent-encoded.
         version: The API version of the path.
         service: What to work on.
+        principal: Who calls.
         job_run: The run the call turned out to be about, for the journal.
         state_before: That run's life-cycle state before the call; `None` if there was no run.
     """
@@ -53,6 +55,7 @@ class Call:
     query: str
     version: Version
     service: Service
+    principal: Principal = Principal.USER
     job_run: JobRun | None = None
     state_before: LifeCycleState | None = None
 

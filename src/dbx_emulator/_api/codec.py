@@ -38,13 +38,11 @@ class Codec:
     Args:
         url: The workspace's URL, for links.
         workspace_id: The number of the workspace, for links.
-        user_name: Who creates its runs.
     """
 
-    def __init__(self, *, url: str, workspace_id: int, user_name: str) -> None:
+    def __init__(self, *, url: str, workspace_id: int) -> None:
         self._url = url
         self._workspace_id = workspace_id
-        self._user_name = user_name
 
     def get_run(
         self, job_run: JobRun, task_run: TaskRun | None, *, version: Version, page_token: str
@@ -92,15 +90,16 @@ class Codec:
         }
         spec = msgspec.json.decode(task_run.task.spec)
         outcome = task_run.outcome
-        is_over = task_run.is_terminal
+        is_over = task_run.is_terminal and task_run.code is outcome.code
+        has_said = is_over and task_run.has_worked
         if "notebook_task" in spec:
-            exited = is_over and outcome.notebook_output is not None
+            exited = has_said and outcome.notebook_output is not None
             output["notebook_output"] = (
                 {"result": outcome.notebook_output, "truncated": False} if exited else {}
             )
-        elif is_over and outcome.logs is not None:
+        elif has_said and outcome.logs is not None:
             output |= {"logs": outcome.logs, "logs_truncated": False}
-        if is_over and task_run.code is outcome.code:
+        if is_over:
             texts = {"error": outcome.error, "error_trace": outcome.error_trace}
             output |= {name: text for name, text in texts.items() if text is not None}
         return msgspec.json.encode(output)
@@ -113,7 +112,7 @@ class Codec:
             {
                 "job_id": job_run.job_id,
                 "run_id": job_run.run_id,
-                "creator_user_name": self._user_name,
+                "creator_user_name": job_run.creator_user_name,
                 "number_in_job": job_run.run_id,
                 "state": _state(job_run.state),
                 "start_time": job_run.start_time_ms,

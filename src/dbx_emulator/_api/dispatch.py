@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dbx_emulator._api.calls import Call, Route, Service
 from dbx_emulator._api.errors import (
     JSON_HEADERS,
@@ -11,11 +13,13 @@ from dbx_emulator._api.errors import (
     request_too_large,
 )
 from dbx_emulator._api.messages import Reply, Request, Reset
-from dbx_emulator._api.router import ROUTES, no_route
+from dbx_emulator._api.router import ROUTES, is_control, no_route
+from dbx_emulator._api.wire import WIRES
 from dbx_emulator._core.errors import ApiError, UsageError
-from dbx_emulator._core.faults import Fault, LostResponse, StatusFault
+from dbx_emulator._core.faults import Fault, LostResponse, StatusFault, WireFault
+from dbx_emulator._core.principals import Principal
 
-__all__ = ["MAX_BODY_BYTES", "Dispatcher"]
+__all__ = ["MAX_BODY_BYTES", "Dispatcher", "bearer_token"]
 
 #: Source: [requests.max-body] documented: Databricks documentation, Jobs API (requests of at most 10 MB)
 MAX_BODY_BYTES = 10 * 1024 * 1024
@@ -26,10 +30,10 @@ class Dispatcher:
 
     Args:
         service: What the handlers work on.
-        tokens: Which bearer tokens open the workspace; may grow while it lives.
+        tokens: Which bearer tokens open the workspace, and for whom; may grow while it lives.
     """
 
-    def __init__(self, *, service: Service, tokens: set[str]) -> None:
+    def __init__(self, *, service: Service, tokens: Mapping[str, Principal]) -> None:
         self._service = service
         self._tokens = tokens
         self._faults = service.control.faults
@@ -55,15 +59,14 @@ class Dispatcher:
         fault: Fault | None = None
         error_code: str | int | None = None
         try:
-            self._check(route, call.request)
+            call.principal = self._admit(route, call.request)
             fault = self._faults.striking(route.name)
             _strike(fault)
             reply = Reply(200, route.handler(call), JSON_HEADERS)
         except ApiError as error:
             reply = self._refuse(error, fault)
             error_code = error.error_code
-        if isinstance(fault, LostResponse):
-            reply.wire = (Reset(),)
+        _spoil(reply, fault)
         job_run = call.job_run
         self._journal.record(
             now_ms=self._clock.now_ms,
@@ -80,7 +83,7 @@ class Dispatcher:
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
         try:
-            self._check(route, call.request)
+            self._admit(route, call.request)
             return Reply(200, route.handler(call), JSON_HEADERS)
         except UsageError as error:
             return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error)))
@@ -89,10 +92,12 @@ class Dispatcher:
 
     def _answer_unknown(self, request: Request, path: str) -> Reply:
         try:
-            self._check(None, request)
+            self._admit(None, request)
             error = no_route(request.method, path)
         except ApiError as refusal:
             error = refusal
+        if is_control(path):
+            return self._refuse(error)
         self._journal.record(
             now_ms=self._clock.now_ms,
             method=request.method,
@@ -106,22 +111,42 @@ class Dispatcher:
         )
         return self._refuse(error)
 
-    def _check(self, route: Route | None, request: Request) -> None:
-        """Refuse a request without the right credentials or with more body than the service takes."""
+    def _admit(self, route: Route | None, request: Request) -> Principal:
+        """Return who calls; refuse wrong credentials and more body than the service takes."""
+        principal = Principal.USER
         if route is None or not route.is_public:
-            authorization = request.header(b"authorization")
-            if authorization is None or not authorization.startswith(b"Bearer "):
+            token = bearer_token(request)
+            if token is None:
                 raise no_credentials()
-            if authorization[7:].decode("latin-1").strip() not in self._tokens:
+            principal = self._tokens.get(token, Principal.EXPIRED)
+            if principal is Principal.EXPIRED:
                 raise invalid_token()
         if request.is_truncated or len(request.body) > MAX_BODY_BYTES:
             raise request_too_large(MAX_BODY_BYTES)
+        return principal
 
     def _refuse(self, error: ApiError, fault: Fault | None = None) -> Reply:
         headers = fault.headers if isinstance(fault, StatusFault) else {}
         lines = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
         request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
         return error_reply(error, request_id=request_id, headers=lines)
+
+
+def bearer_token(request: Request) -> str | None:
+    """Return the token that a request brings, or `None` if it brings none."""
+    authorization = request.header(b"authorization")
+    if authorization is None or not authorization.startswith(b"Bearer "):
+        return None
+    return authorization[7:].decode("latin-1").strip()
+
+
+def _spoil(reply: Reply, fault: Fault | None) -> None:
+    """Change how a reply arrives, as a fault wants it that strikes after the effect."""
+    if isinstance(fault, LostResponse):
+        reply.wire = (Reset(),)
+    elif isinstance(fault, WireFault):
+        reply.delay_ms = fault.delay_ms
+        reply.wire = WIRES[fault.how](reply)
 
 
 def _strike(fault: Fault | None) -> None:

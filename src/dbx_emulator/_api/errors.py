@@ -22,6 +22,7 @@ __all__ = [
     "malformed_request",
     "no_credentials",
     "not_implemented",
+    "permission_denied",
     "request_too_large",
     "run_does_not_exist",
 ]
@@ -85,6 +86,18 @@ def invalid_token() -> ApiError:
     Source: [auth.invalid-token] measured: databricks/databricks-sdk-go#917
     """
     return ApiError(403, 403, "Invalid access token.")
+
+
+def permission_denied(user_name: str, job_id: int) -> ApiError:
+    """Return a 403 about a run that the caller may not see.
+
+    Source: [auth.permission-denied] measured: databricks/cli, libs/testserver/jobs.go
+    """
+    return ApiError(
+        403,
+        "PERMISSION_DENIED",
+        f"User {user_name} does not have View or Admin or Manage Run or Owner permissions on job {job_id}",
+    )
 
 
 def endpoint_not_found(method: str, path: str) -> ApiError:

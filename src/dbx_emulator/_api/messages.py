@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Headers", "Reply", "Request", "RequestHandler", "Reset", "WireOperation"]
+__all__ = [
+    "Fin",
+    "Hang",
+    "Headers",
+    "Pause",
+    "Reply",
+    "Request",
+    "RequestHandler",
+    "Reset",
+    "Send",
+    "WireOperation",
+]
 
 #: Raw header lines as they are on the wire, names in any case.
 Headers = Sequence[tuple[bytes, bytes]]
@@ -40,11 +51,43 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Send:
+    """Send raw bytes.
+
+    Attributes:
+        data: The bytes, status line and headers included.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let time pass before going on.
+
+    Attributes:
+        ms: Virtual milliseconds.
+    """
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
-    """Reset the connection (RST on a socket)."""
+    """Reset the connection (RST on a socket), which ends it."""
 
 
-WireOperation = Reset
+@dataclass(frozen=True, slots=True)
+class Fin:
+    """Close the connection in order (FIN on a socket), which ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Say nothing more and keep the connection open until the client gives up, which ends it."""
+
+
+WireOperation = Send | Pause | Reset | Fin | Hang
 
 
 @dataclass(slots=True)
@@ -55,12 +98,15 @@ class Reply:
         status_code: HTTP status.
         body: The whole body.
         headers: The header lines, names in lower case.
-        wire: What the door does to the connection *instead* of sending the answer; empty to send it.
+        delay_ms: Virtual milliseconds that pass before anything else happens.
+        wire: What the door does to the connection *instead* of sending the answer; empty to send it. The last
+            operation ends the connection.
     """
 
     status_code: int
     body: bytes
     headers: Headers
+    delay_ms: int = 0
     wire: tuple[WireOperation, ...] = ()
 
 
@@ -69,6 +115,14 @@ class RequestHandler(Protocol):
 
     def handle(self, request: Request) -> Reply:
         """Answer one request."""
+        ...
+
+    def pass_time(self, ms: int) -> None:
+        """Let virtual milliseconds pass that a client in process spends waiting."""
+        ...
+
+    def real_seconds(self, ms: int) -> float:
+        """Return how long virtual milliseconds are for a client at a socket."""
         ...
 
     @property

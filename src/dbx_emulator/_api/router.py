@@ -14,7 +14,7 @@ from dbx_emulator._api.codec import Version
 from dbx_emulator._api.errors import endpoint_not_found, not_implemented
 from dbx_emulator._core.errors import ApiError, nearest
 
-__all__ = ["API_ROUTES", "ROUTES", "Match", "no_route"]
+__all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "no_route"]
 
 _VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
 
@@ -116,8 +116,16 @@ _KNOWN_APIS = frozenset(
 _API_PATH = re.compile(r"/api/(?P<version>2\.[0-2])/(?P<endpoint>(?P<service>[^/]+).*)")
 
 
+def is_control(path: str) -> bool:
+    """Say whether a path is in the control API's part of the tree."""
+    return path == "/__dbx" or path.startswith("/__dbx/")
+
+
 def no_route(method: str, path: str) -> ApiError:
     """Return what a path that nothing serves is told: 501 for an API that exists elsewhere, else 404."""
+    if is_control(path):
+        served = sorted({f"{route.method} /__dbx/{route.name}" for route in _CONTROL})
+        return ApiError(404, "ENDPOINT_NOT_FOUND", f"No '{method} {path}'; there is {', '.join(served)}")
     match = _API_PATH.fullmatch(path)
     if match is None:
         return endpoint_not_found(method, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbx_emulator._api.calls import Call
 from dbx_emulator._api.codec import read_page_token, write_page_token
-from dbx_emulator._api.errors import invalid_parameter, run_does_not_exist
+from dbx_emulator._api.errors import invalid_parameter, permission_denied, run_does_not_exist
 from dbx_emulator._api.structs import CancelRun, GetRun, GetRunOutput, ListRuns, SubmitRun
 from dbx_emulator._api.validation import validate_submit
 from dbx_emulator._core.runs import JobRun, TaskRun
@@ -21,7 +21,8 @@ _LARGEST_OFFSET = 10_000
 def submit_run(call: Call) -> bytes:
     """Answer POST runs/submit."""
     body = call.body(SubmitRun)
-    call.job_run = call.service.engine.submit(validate_submit(body, version=call.version))
+    submitted = validate_submit(body, version=call.version)
+    call.job_run = call.service.engine.submit(submitted, principal=call.principal)
     return b'{"run_id":%d}' % call.job_run.run_id
 
 
@@ -70,7 +71,7 @@ def list_runs(call: Call) -> bytes:
     items: list[bytes] = []
     runs = call.service.engine.store.newest_first(before=before, active_only=parameters.active_only)
     for position, job_run in runs:
-        if parameters.completed_only and not job_run.is_terminal:
+        if not (_matches(parameters, job_run) and call.principal.may_see(job_run.creator_user_name)):
             continue
         if to_skip:
             to_skip -= 1
@@ -84,6 +85,19 @@ def list_runs(call: Call) -> bytes:
         items.append(call.service.codec.list_item(job_run, expand_tasks=parameters.expand_tasks))
     runs_field = b'"runs":[%b],' % b",".join(items) if items else b""
     return b'{%b"has_more":false}' % runs_field
+
+
+def _matches(parameters: ListRuns, job_run: JobRun) -> bool:
+    """Say whether a run passes the filters of runs/list.
+
+    Source: [runs.list.filters] sdk: databricks-sdk-py, jobs.py (JobsAPI.list_runs)
+    """
+    return (
+        (job_run.is_terminal or not parameters.completed_only)
+        and parameters.job_id in (0, job_run.job_id)
+        and parameters.run_type in ("", "SUBMIT_RUN")
+        and parameters.start_time_from <= job_run.start_time_ms <= parameters.start_time_to
+    )
 
 
 def _page_length(parameters: ListRuns) -> int:
@@ -100,11 +114,13 @@ def _find(call: Call, run_id: int) -> tuple[JobRun, TaskRun | None]:
     """Return the runs with that id and note it for the journal.
 
     Raises:
-        ApiError: 400, there is no such run.
+        ApiError: 400, there is no such run; 403, it is another's and the caller a guest.
     """
     found = call.service.engine.store.find(run_id)
     if found is None:
         raise run_does_not_exist(run_id)
+    if not call.principal.may_see(found[0].creator_user_name):
+        raise permission_denied(call.principal.user_name, found[0].job_id)
     call.job_run = found[0]
     call.state_before = found[0].life_cycle_state
     return found

@@ -136,6 +136,10 @@ class ListRuns(Struct, frozen=True):
 
     active_only: bool = False
     completed_only: bool = False
+    job_id: Int64 = 0
+    run_type: str = ""
+    start_time_from: Int64 = -(2**63)
+    start_time_to: Int64 = 2**63 - 1
     offset: Int32 = 0
     limit: Int32 = 20
     expand_tasks: bool = False
@@ -172,3 +176,5 @@ class AddFault(Struct, forbid_unknown_fields=True):
     headers: dict[str, str] | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
+    how: str | UnsetType = UNSET
+    delay: str | float | UnsetType = UNSET

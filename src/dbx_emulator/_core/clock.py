@@ -92,12 +92,15 @@ class Clock:
         self.policy = policy
         self.rate = speed if fixed_rate is None else fixed_rate
         if self.rate and real_ms is None:
-            raise UsageError(f"clock policy {policy!r} needs real_ms, a source of real time")
+            raise UsageError(
+                f"clock policy {policy!r} needs a source of real time: real_ms=lambda: time.monotonic() * 1000"
+            )
         self._real_ms = real_ms or (lambda: 0.0)
         self._started_ms = self._real_ms()
         self._jumped_ms = 0
         self._ticked_ms = 0
         self._lock = threading.Lock()
+        self._on_move: list[Callable[[], None]] = []
 
     @property
     def now_ms(self) -> int:
@@ -112,9 +115,17 @@ class Clock:
         Raises:
             UsageError: The duration is negative or no duration.
         """
+        jump_ms = duration_ms(duration, name="advance")
         with self._lock:
-            self._jumped_ms += duration_ms(duration, name="advance")
-            return self.now_ms
+            self._jumped_ms += jump_ms
+            now_ms = self.now_ms
+        for moved in self._on_move:
+            moved()
+        return now_ms
+
+    def on_move(self, moved: Callable[[], None]) -> None:
+        """Have `moved` called after each `advance`."""
+        self._on_move.append(moved)
 
     def tick(self) -> int:
         """Return a present that no earlier tick returned, moving time by a millisecond if it must.

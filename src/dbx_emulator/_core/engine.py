@@ -21,6 +21,7 @@ from dbx_emulator._core.lifecycle import (
     mirror_task_run,
     next_state,
 )
+from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun, TimelineEntry
 from dbx_emulator._core.scenarios import Outcome, Scenarios, StageTimes, Timing
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode
@@ -56,7 +57,7 @@ class Engine:
         """Return when the next event is due, or `None` if nothing is to come."""
         return self._heap.next_deadline_ms()
 
-    def submit(self, submitted: SubmittedRun) -> JobRun:
+    def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
 
         The body of a repeated submit is not compared: the token wins.
@@ -73,6 +74,7 @@ class Engine:
             run_id=self.store.new_run_id(),
             job_id=self.store.new_job_id(),
             submitted=submitted,
+            creator_user_name=principal.user_name,
             start_time_ms=now_ms,
         )
         job_run.task_runs = [self._make_task_run(job_run, task, outcome, times) for task in submitted.tasks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, overload
@@ -47,25 +48,25 @@ class Journal(Sequence[JournalEntry]):
     def __init__(self, *, limit: int = 10_000) -> None:
         self._entries: deque[JournalEntry] = deque(maxlen=limit)
         self._sequence = 0
+        # A test reads while a server's thread writes.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[JournalEntry]:
-        return iter(self._entries)
+        return iter(self._snapshot())
 
     @overload
     def __getitem__(self, index: int) -> JournalEntry: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[JournalEntry]: ...
     def __getitem__(self, index: int | slice) -> JournalEntry | Sequence[JournalEntry]:
-        if isinstance(index, slice):
-            return list(self._entries)[index]
-        return self._entries[index]
+        return self._snapshot()[index]
 
     def calls(self, route: str) -> list[JournalEntry]:
         """Return the calls of one route, such as `runs/submit`, oldest first."""
-        return [entry for entry in self._entries if entry.route == route]
+        return [entry for entry in self if entry.route == route]
 
     def record(
         self,
@@ -81,13 +82,28 @@ class Journal(Sequence[JournalEntry]):
         states: tuple[str | None, str | None],
     ) -> None:
         """Write down one call."""
-        self._sequence += 1
-        self._entries.append(
-            JournalEntry(
-                self._sequence, now_ms, method, path, route, run_id, status_code, error_code, fault, states
+        with self._lock:
+            self._sequence += 1
+            self._entries.append(
+                JournalEntry(
+                    self._sequence,
+                    now_ms,
+                    method,
+                    path,
+                    route,
+                    run_id,
+                    status_code,
+                    error_code,
+                    fault,
+                    states,
+                )
             )
-        )
 
     def clear(self) -> None:
         """Forget all entries. Numbers go on."""
-        self._entries.clear()
+        with self._lock:
+            self._entries.clear()
+
+    def _snapshot(self) -> tuple[JournalEntry, ...]:
+        with self._lock:
+            return tuple(self._entries)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dbx_emulator._core.events import Due
 from dbx_emulator._core.lifecycle import MESSAGES, TERMINAL, JobRunState
+from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.scenarios import Outcome, StageTimes
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
 
@@ -139,6 +140,7 @@ class JobRun:
         job_id: The id of the hidden job that the service makes for a submitted run.
         submitted: What was submitted.
         start_time_ms: When it was created.
+        creator_user_name: Who submitted it.
         end_time_ms: When it ended; 0 before.
         state: Its state, derived from its task runs at their last event.
         task_runs: The task runs, in the order in which the tasks were submitted.
@@ -151,6 +153,7 @@ class JobRun:
     job_id: int
     submitted: SubmittedRun
     start_time_ms: int
+    creator_user_name: str = Principal.USER.user_name
     state: JobRunState = field(default_factory=lambda: JobRunState(LifeCycleState.PENDING))
     end_time_ms: int = 0
     task_runs: list[TaskRun] = field(default_factory=list)

@@ -105,6 +105,10 @@ class Outcome:
         for name in ("message", "error", "error_trace", "logs", "notebook_output"):
             if not isinstance(text := getattr(self, name), (str, NoneType)):
                 raise UsageError(f"{name}: {text!r} is no text")
+        if self.code is TerminationCode.SUCCESS and (self.error or self.error_trace):
+            raise UsageError(
+                "error: a run that succeeds has none; add termination_code='RUN_EXECUTION_ERROR'"
+            )
         self.stage_times(Timing())
 
     @property
@@ -144,6 +148,9 @@ class Scenario:
             raise UsageError("run_name: a scenario needs a glob over run names; '*' matches every run")
         if not self.outcomes:
             raise UsageError(f"outcomes: the scenario for {self.run_name!r} needs at least one outcome")
+        for outcome in self.outcomes:
+            if not isinstance(outcome, Outcome):
+                raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
         self.outcomes = tuple(self.outcomes)
 
     def claim(self) -> Outcome:
@@ -175,6 +182,8 @@ class Scenarios:
         Raises:
             UsageError: `run_name` is empty or there is no outcome.
         """
+        if isinstance(outcomes, Outcome):
+            raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
         scenario = Scenario(run_name, tuple(outcomes))
         self._scenarios.append(scenario)
         return scenario

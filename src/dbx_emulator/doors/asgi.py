@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dbx_emulator._api.dispatch import MAX_BODY_BYTES
-from dbx_emulator._api.messages import Reply, Request, RequestHandler
+from dbx_emulator._api.messages import Fin, Pause, Reply, Request, RequestHandler, Reset, Send
 
 __all__ = ["TRANSPORT_EXTENSION", "AsgiApp"]
 
@@ -29,7 +29,7 @@ _MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+SendMessage = Callable[[Message], Awaitable[None]]
 
 
 class AsgiApp:
@@ -45,7 +45,7 @@ class AsgiApp:
         self._handler = handler
         self._allowed_hosts = allowed_hosts
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             raise NotImplementedError(f"dbx-emulator speaks HTTP, not {scope['type']}")
@@ -53,8 +53,10 @@ class AsgiApp:
         if request is None:
             return
         reply = self._refuse_host(request) or self._handler.handle(request)
+        if reply.delay_ms and await _is_gone_within(self._handler.real_seconds(reply.delay_ms), receive):
+            return
         if reply.wire:
-            await _reset(scope, receive)
+            await _perform(reply, scope, receive, self._handler.real_seconds)
         else:
             await _send(reply, send)
 
@@ -97,19 +99,54 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     )
 
 
-async def _send(reply: Reply, send: Send) -> None:
+async def _send(reply: Reply, send: SendMessage) -> None:
     headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
     await send({"type": "http.response.start", "status": reply.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _reset(scope: Scope, receive: Receive) -> None:
-    """Reset the connection in place of an answer: a real RST, which needs the socket to linger for no time."""
+async def _perform(
+    reply: Reply, scope: Scope, receive: Receive, real_seconds: Callable[[int], float]
+) -> None:
+    """Do to the connection what the reply says, then wait until the server has noticed its end."""
     transport = scope.get("extensions", {}).get(TRANSPORT_EXTENSION)
     if not isinstance(transport, asyncio.Transport):
-        raise ConnectionResetError("the connection was reset")
+        raise ConnectionResetError("this server does not let the application break the connection")
+    gone = asyncio.ensure_future(_wait_until_gone(receive))
+    try:
+        for operation in reply.wire:
+            if isinstance(operation, Send):
+                transport.write(operation.data)
+            elif isinstance(operation, Pause):
+                await asyncio.wait({gone}, timeout=real_seconds(operation.ms))
+            elif isinstance(operation, Fin):
+                transport.close()
+            elif isinstance(operation, Reset):
+                _reset(transport)
+            if gone.done():
+                return
+        await gone
+    finally:
+        gone.cancel()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Reset the connection: a real RST, which needs the socket to linger for no time."""
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+
+
+async def _is_gone_within(seconds: float, receive: Receive) -> bool:
+    """Let real time pass unless the client goes away; say whether it did."""
+    gone = asyncio.ensure_future(_wait_until_gone(receive))
+    try:
+        await asyncio.wait({gone}, timeout=seconds)
+        return gone.done()
+    finally:
+        gone.cancel()
+
+
+async def _wait_until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue

@@ -34,7 +34,7 @@ def test_journal_keeps_calls_in_order() -> None:
     ]
     assert journal.calls("runs/get") == [journal[1]]
     assert journal[-1].route == "runs/get"
-    assert journal[:1] == [journal[0]]
+    assert journal[:1] == (journal[0],)
 
 
 def test_journal_is_bounded_and_numbers_go_on() -> None:

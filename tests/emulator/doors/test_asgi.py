@@ -111,6 +111,12 @@ class _Recorder:
         self.requests.append(request)
         return self._workspace.handle(request)
 
+    def pass_time(self, ms: int) -> None:
+        self._workspace.pass_time(ms)
+
+    def real_seconds(self, ms: int) -> float:
+        return self._workspace.real_seconds(ms)
+
 
 @pytest.mark.fact("requests.max-body", "errors.request-too-large")
 @pytest.mark.asyncio

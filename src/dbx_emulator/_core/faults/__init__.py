@@ -9,7 +9,8 @@ from __future__ import annotations
 from dbx_emulator._core.faults.lost_response import LostResponse
 from dbx_emulator._core.faults.rules import Fault, Faults, Point
 from dbx_emulator._core.faults.status import StatusFault
+from dbx_emulator._core.faults.wire import WIRE_KINDS, WireFault
 
-__all__ = ["KINDS", "Fault", "Faults", "LostResponse", "Point", "StatusFault"]
+__all__ = ["KINDS", "WIRE_KINDS", "Fault", "Faults", "LostResponse", "Point", "StatusFault", "WireFault"]
 
-KINDS: dict[str, type[Fault]] = {kind.kind: kind for kind in (StatusFault, LostResponse)}
+KINDS: dict[str, type[Fault]] = {kind.kind: kind for kind in (StatusFault, LostResponse, WireFault)}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.errors import UsageError, nearest
 
 __all__ = ["Fault", "Faults", "Point"]
 
@@ -41,10 +41,12 @@ class Fault:
     def __post_init__(self) -> None:
         if not self.route:
             raise UsageError("route: a fault needs a route such as 'runs/get'; '*' strikes every route")
-        if self.skip < 0:
-            raise UsageError(f"skip: {self.skip} is negative; 0 strikes from the first call on")
-        if self.times is not None and self.times < 1:
-            raise UsageError(f"times: {self.times} is below 1; leave it out to strike every call")
+        if not isinstance(self.skip, int) or self.skip < 0:
+            raise UsageError(f"skip: {self.skip!r} is no count; 0 strikes from the first call on")
+        if self.times is not None and (not isinstance(self.times, int) or self.times < 1):
+            raise UsageError(
+                f"times: {self.times!r} is no count from 1 on; leave it out to strike every call"
+            )
 
     def strikes(self, route: str) -> bool:
         """Count a call of `route` and return whether this fault strikes it."""
@@ -75,12 +77,14 @@ class Faults:
         """Arm a fault for the calls that come from now on.
 
         Raises:
-            UsageError: No route of that name is served.
+            UsageError: It is no fault, or no route of that name is served.
         """
+        if not isinstance(fault, Fault):
+            raise UsageError(
+                f"fault: {fault!r} is none; make one, as in faults.add(LostResponse('runs/submit', times=1))"
+            )
         if fault.route != "*" and fault.route not in self._routes:
-            from dbx_emulator._core.errors import nearest
-
-            hint = nearest(fault.route, self._routes)
+            hint = nearest(fault.route.rpartition("/jobs/")[2], self._routes)
             raise UsageError(f"route: {fault.route!r} is none of {', '.join(sorted(self._routes))}{hint}")
         self._rules.append(fault)
         for route in self._routes if fault.route == "*" else (fault.route,):

@@ -13,6 +13,8 @@ from dbx_emulator._core.faults.rules import Fault, Point
 
 __all__ = ["StatusFault"]
 
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
+
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
 
 #: The error code and text that go with a status unless the fault gives others.
@@ -56,15 +58,19 @@ class StatusFault(Fault):
 
     def __post_init__(self) -> None:
         Fault.__post_init__(self)
-        if not 400 <= self.status_code <= 599:  # noqa: PLR2004 - the range of HTTP errors
-            raise UsageError(f"status_code: {self.status_code} is no error status (400 to 599)")
+        if not isinstance(self.status_code, int) or not 400 <= self.status_code <= 599:  # noqa: PLR2004 - HTTP errors
+            raise UsageError(f"status_code: {self.status_code!r} is no error status (400 to 599)")
         for name, value in self.headers.items():
-            if not _HEADER.fullmatch(f"{name}: {value}"):
-                raise UsageError(
-                    f"headers: {name!r}: {value!r} is no header line; it must be printable ASCII"
-                )
+            _check_header(name, value)
 
     def error(self) -> tuple[str, str]:
         """Return the error code and text of the answer."""
         error_code, message = _DEFAULTS.get(self.status_code, ("INTERNAL_ERROR", "An error occurred."))
         return self.error_code or error_code, self.message or message
+
+
+def _check_header(name: str, value: object) -> None:
+    if not isinstance(value, str) or not _HEADER.fullmatch(f"{name}: {value}"):
+        raise UsageError(f"headers: {name!r}: {value!r} is no header line; write printable ASCII text")
+    if name.lower() in _FRAMING:
+        raise UsageError(f"headers: {name!r} frames the answer; a WireFault sends answers framed wrongly")

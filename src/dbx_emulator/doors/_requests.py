@@ -1,0 +1,185 @@
+"""The door for requests: an adapter for one session, and a patch for those that exist already.
+
+requests and urllib3 do all of their work, down to a connection whose socket is a script. So each attempt that
+urllib3 makes is one request to the workspace, and each error is the one that a socket would bring about.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+from dbx_emulator._api.messages import Request, RequestHandler
+from dbx_emulator.doors.patching import Finder, RefusedHost, Undo
+from dbx_emulator.doors.script import Script
+
+__all__ = ["RequestsAdapter", "patch"]
+
+#: What requests itself does to send, whoever patches it later.
+_SEND: Any = HTTPAdapter.send
+
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
+
+class RequestsAdapter(HTTPAdapter):
+    """Carries the requests of a session to a workspace: `session.mount(workspace.url, adapter)`.
+
+    Args:
+        handler: Who answers.
+        options: What `requests.adapters.HTTPAdapter` takes, such as `max_retries`.
+    """
+
+    def __init__(self, handler: RequestHandler, **options: Any) -> None:
+        super().__init__(**options)
+        self._handler = handler
+
+    def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        """Answer a request of the session."""
+        return _send(self._handler, self, request, *arguments, **options)
+
+
+def patch(find: Finder) -> Undo:
+    """Make every session of this process ask `find` first. Return what undoes it.
+
+    Puts itself before whatever sends now, which may be another library's patch.
+    """
+    original: Any = HTTPAdapter.send
+
+    def send(adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
+        try:
+            handler = find(_netloc(request))
+        except RefusedHost as error:
+            raise RequestsConnectionError(str(error), request=request) from None
+        if handler is None:
+            response: Response = original(adapter, request, *arguments, **options)
+            return response
+        return _send(handler, adapter, request, *arguments, **options)
+
+    def undo() -> None:
+        HTTPAdapter.send = original  # type: ignore[method-assign]
+
+    HTTPAdapter.send = send  # type: ignore[method-assign,assignment]
+    return undo
+
+
+def _send(
+    handler: RequestHandler, adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any
+) -> Response:
+    address = urlsplit(f"//{_netloc(request)}")
+    pool = HTTPConnectionPool(address.hostname or "", address.port, handler=handler)
+    pool.ConnectionCls = _Connection
+    response: Response = _SEND(_Rerouted(adapter, pool), request, *arguments, **options)
+    return response
+
+
+def _netloc(request: PreparedRequest) -> str:
+    """Return the host with its port, as a workspace knows it: without a port that goes without saying."""
+    url = urlsplit(request.url or "")
+    netloc = str(url.netloc).rpartition("@")[2].lower()
+    return netloc.removesuffix(_USUAL_PORTS.get(str(url.scheme), ""))
+
+
+class _Rerouted:
+    """An adapter in all but where it connects to: no proxy, no TLS, but this pool."""
+
+    def __init__(self, adapter: HTTPAdapter, pool: HTTPConnectionPool) -> None:
+        self._adapter = adapter
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+    def get_connection_with_tls_context(self, *_arguments: Any, **_options: Any) -> HTTPConnectionPool:
+        return self._pool
+
+    def get_connection(self, *_arguments: Any, **_options: Any) -> HTTPConnectionPool:
+        """Stand in for the same under requests before 2.32."""
+        return self._pool
+
+    def cert_verify(self, *_arguments: Any, **_options: Any) -> None:
+        """Verify nothing: there is no certificate."""
+
+    def request_url(self, request: PreparedRequest, *_arguments: Any, **_options: Any) -> str:
+        return request.path_url
+
+
+class _Connection(HTTPConnection):
+    """A connection of urllib3 to a workspace."""
+
+    def __init__(self, *arguments: Any, handler: RequestHandler, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._handler = handler
+
+    def connect(self) -> None:
+        """Open what passes for a socket."""
+        self.sock = _Socket(self._handler)
+
+
+class _Socket:
+    """Gathers one request and plays the reply to it."""
+
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
+        self._sent = bytearray()
+        self.timeout_seconds: float | None = None
+
+    def settimeout(self, seconds: float | None) -> None:
+        self.timeout_seconds = seconds
+
+    def sendall(self, data: bytes) -> None:
+        self._sent += data
+
+    def makefile(self, _mode: str, *_arguments: Any, **_options: Any) -> io.BufferedReader:
+        """Return what the client reads from: it asks for it when it has sent the whole request."""
+        reply = self._handler.handle(_parse(bytes(self._sent)))
+        return io.BufferedReader(_Reader(self, Script(self._handler, reply)))
+
+    def shutdown(self, _how: int) -> None:
+        """Nothing is open."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a script with the timeout that the socket has at the moment."""
+
+    def __init__(self, connection: _Socket, script: Script) -> None:
+        self._connection = connection
+        self._script = script
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._script.read(len(buffer), timeout_seconds=self._connection.timeout_seconds)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _parse(sent: bytes) -> Request:
+    """Return the request that a client wrote."""
+    head, _, body = sent.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    method, target, _ = first.decode("latin-1").split(" ")
+    headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    request = Request(method, target, headers, body)
+    if (request.header(b"transfer-encoding") or b"").lower() == b"chunked":
+        request.body = _join_chunks(body)
+    return request
+
+
+def _join_chunks(body: bytes) -> bytes:
+    whole = bytearray()
+    size, _, rest = body.partition(b"\r\n")
+    while length := int(size, 16):
+        whole += rest[:length]
+        size, _, rest = rest[length + 2 :].partition(b"\r\n")
+    return bytes(whole)

@@ -1,0 +1,61 @@
+"""What a failing test is told about its workspace: the calls, what became of the runs, how to see it again."""
+
+from __future__ import annotations
+
+from dbx_emulator._core.clock import EPOCH_MS
+from dbx_emulator._core.journal import JournalEntry
+from dbx_emulator._core.runs import JobRun
+from dbx_emulator.workspace import Workspace
+
+__all__ = ["describe_faults", "describe_journal", "describe_replay", "describe_timelines"]
+
+_SHOWN = 30
+
+
+def describe_journal(workspace: Workspace) -> str:
+    """Return the last calls, one a line, the oldest first; an empty text if there was none."""
+    entries = list(workspace.journal)
+    lines = [_describe_call(entry) for entry in entries[-_SHOWN:]]
+    if len(entries) > _SHOWN:
+        lines.insert(0, f"… {len(entries) - _SHOWN} earlier calls")
+    return "\n".join(lines)
+
+
+def describe_timelines(workspace: Workspace) -> str:
+    """Return how each of the last runs went, one a line; an empty text if there was none."""
+    runs = list(workspace.runs)
+    return "\n".join(_describe_run(job_run) for job_run in runs[-_SHOWN:])
+
+
+def describe_faults(workspace: Workspace) -> str:
+    """Return the armed faults with how often each has struck; an empty text if none is armed."""
+    return "\n".join(
+        f"{fault.kind} on {fault.route}: struck {fault.fired} of {fault.seen} calls"
+        for fault in workspace.faults
+    )
+
+
+def describe_replay(node_id: str) -> str:
+    """Return the line that runs a test again; a workspace is deterministic, so it goes the same way."""
+    return f"pytest {node_id!r}"
+
+
+def _describe_call(entry: JournalEntry) -> str:
+    run = "" if entry.run_id is None else f" run {entry.run_id}"
+    before, after = (None if state is None else getattr(state, "value", state) for state in entry.states)
+    change = f" {before or 'new'} → {after}" if after is not None and before != after else ""
+    error = f" {entry.error_code}" if entry.error_code is not None else ""
+    fault = f" (fault: {entry.fault})" if entry.fault else ""
+    call = f"{entry.method} {entry.path}{run}{change}"
+    return f"{_elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"
+
+
+def _describe_run(job_run: JobRun) -> str:
+    changes = [f"{_elapsed(at_ms)} {task_key} {state.value}" for at_ms, task_key, state in job_run.timeline]
+    states = " → ".join(changes)
+    return f"run {job_run.run_id} {job_run.run_name!r}: {states}"
+
+
+def _elapsed(at_ms: int) -> str:
+    seconds, ms = divmod(at_ms - EPOCH_MS, 1_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}"

@@ -1,0 +1,334 @@
+"""The plugin in users' projects: what the fixtures give, what the marker takes, what a failure shows."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+SUBMIT = """
+import httpx, os
+
+def submit(databricks):
+    body = {"run_name": "etl", "existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/n"}}
+    with httpx.Client(base_url=databricks.url, headers=databricks.headers) as client:
+        return client.post("/api/2.1/jobs/runs/submit", json=body).json()["run_id"]
+"""
+
+
+def _run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(SUBMIT + code)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+def test_marker_sets_timing_and_host(pytester: pytest.Pytester) -> None:
+    """A marker on the test outranks one on the module, name by name."""
+    _run(
+        pytester,
+        """
+import pytest
+pytestmark = pytest.mark.databricks(run="7h", cluster="1h")
+
+@pytest.mark.databricks(run="2h", host="https://east.cloud.databricks.com", token="east")
+def test_it(databricks):
+    assert (databricks.url, databricks.token) == ("https://east.cloud.databricks.com", "east")
+    run = databricks.runs[submit(databricks)]
+    databricks.clock.advance("2h59m")
+    assert databricks.runs[run.run_id].life_cycle_state == "RUNNING"
+    databricks.clock.advance("2m")
+    assert databricks.runs[run.run_id].is_terminal
+""",
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        pytest.param(
+            "runs='2h'", "has no 'runs'; it has host, token, queue, cluster, run, terminating", id="name"
+        ),
+        pytest.param("'2h'", "takes names, such as run='24h'", id="bare-value"),
+        pytest.param("run='soon'", "run: 'soon' is no duration", id="value"),
+        pytest.param("host='east'", "host: 'east' is no URL", id="host"),
+    ],
+)
+def test_bad_marker_is_one_sentence_at_set_up(pytester: pytest.Pytester, marker: str, said: str) -> None:
+    """What the marker cannot mean is an error of the set-up that names it."""
+    result = _run(
+        pytester,
+        f"""
+import pytest
+
+@pytest.mark.databricks({marker})
+def test_it(databricks):
+    pass
+""",
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*UsageError: *{said}*"])
+
+
+def test_failing_test_shows_calls_runs_faults_and_replay(pytester: pytest.Pytester) -> None:
+    """Whoever reads the failure sees what the workspace saw, and how to see it again."""
+    result = _run(
+        pytester,
+        """
+from dbx_emulator import StatusFault
+
+def test_it(databricks):
+    databricks.faults.add(StatusFault("runs/get", status_code=503))
+    submit(databricks)
+    databricks.clock.advance("2m")
+    assert databricks.runs.active == []
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*Databricks calls*",
+            "00:00:00.000  POST /api/2.1/jobs/runs/submit run * new → PENDING → 200",
+            "*Databricks runs*",
+            "run * 'etl': 00:00:00.000 etl PENDING → 00:02:00.000 etl RUNNING",
+            "*Databricks faults*",
+            "status on runs/get: struck 0 of 0 calls",
+            "*Databricks replay*",
+            "pytest 'test_failing_test_shows_calls_runs_faults_and_replay.py::test_it'",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        pytest.param("assert True", [], id="passing"),
+        pytest.param("assert False", ["--databricks-report=never"], id="switched-off"),
+    ],
+)
+def test_report_is_left_out(pytester: pytest.Pytester, body: str, options: list[str]) -> None:
+    """A passing test says nothing, and the report can be switched off."""
+    result = _run(
+        pytester,
+        f"""
+def test_it(databricks):
+    submit(databricks)
+    {body}
+""",
+        *options,
+    )
+    result.stdout.no_fnmatch_line("*Databricks calls*")
+
+
+def test_server_fixture_is_the_same_workspace(pytester: pytest.Pytester) -> None:
+    """What is submitted at the socket is seen in Python, and the environment names the socket."""
+    _run(
+        pytester,
+        """
+def test_it(databricks, databricks_server):
+    assert os.environ["DATABRICKS_HOST"] == databricks_server.url
+    with httpx.Client(base_url=databricks_server.url, headers=databricks.headers, trust_env=False) as client:
+        assert client.get("/api/2.2/jobs/runs/list").json() == {"has_more": False}
+    assert [entry.route for entry in databricks.journal] == ["runs/list"]
+""",
+    ).assert_outcomes(passed=1)
+
+
+def test_session_fixture_lives_beside_the_function_fixture(pytester: pytest.Pytester) -> None:
+    """One workspace for the session, one for each test, at two hosts, in either order."""
+    _run(
+        pytester,
+        """
+def test_first(databricks_session, databricks):
+    submit(databricks_session), submit(databricks)
+    assert os.environ["DATABRICKS_HOST"] == databricks.url
+
+def test_second(databricks, databricks_session):
+    assert (len(databricks_session.runs), len(databricks.runs)) == (1, 0)
+
+def test_third(databricks_session):
+    assert os.environ["DATABRICKS_HOST"] == databricks_session.url
+""",
+    ).assert_outcomes(passed=3)
+
+
+def test_two_workspaces_with_one_host_are_refused(pytester: pytest.Pytester) -> None:
+    """Which of the two would answer could not be said."""
+    result = _run(
+        pytester,
+        """
+from dbx_emulator import Workspace
+
+def test_it(databricks):
+    with Workspace().intercept():
+        pass
+""",
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*UsageError: host: dbx-emulator.cloud.databricks.com is intercepted already*"]
+    )
+
+
+def test_intercept_without_pytest(pytester: pytest.Pytester) -> None:
+    """A unittest class enters the same context itself."""
+    _run(
+        pytester,
+        """
+import contextlib, unittest
+from dbx_emulator import Workspace
+
+class Nightly(unittest.TestCase):
+    def setUp(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        self.workspace = Workspace()
+        stack.enter_context(self.workspace.intercept())
+
+    def test_submit(self):
+        submit(self.workspace)
+        self.assertEqual(os.environ["DATABRICKS_HOST"], self.workspace.url)
+        self.assertEqual(len(self.workspace.runs), 1)
+""",
+    ).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("marker", "options"),
+    [
+        pytest.param("@pytest.mark.asyncio", ["-o", "asyncio_mode=strict"], id="asyncio-strict"),
+        pytest.param("", ["-o", "asyncio_mode=auto"], id="asyncio-auto"),
+        pytest.param("@pytest.mark.anyio", ["-p", "no:asyncio"], id="anyio"),
+    ],
+)
+def test_fixture_works_with_async_plugins(pytester: pytest.Pytester, marker: str, options: list[str]) -> None:
+    """The fixture is synchronous and bound to no loop, so every plugin can use it."""
+    pytester.makeconftest("import pytest\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n")
+    _run(
+        pytester,
+        f"""
+import pytest
+
+{marker}
+async def test_it(databricks):
+    async with httpx.AsyncClient(base_url=databricks.url, headers=databricks.headers) as client:
+        assert (await client.get("/api/2.2/jobs/runs/list")).json() == {{"has_more": False}}
+""",
+        *options,
+    ).assert_outcomes(passed=1)
+
+
+def test_fixture_works_on_several_workers(pytester: pytest.Pytester) -> None:
+    """Under pytest-xdist no worker sees another's workspace."""
+    _run(
+        pytester,
+        """
+import pytest
+
+@pytest.mark.parametrize("number", range(8))
+def test_it(databricks, number):
+    assert len(databricks.runs) == 0
+    submit(databricks)
+    assert len(databricks.runs) == 1
+""",
+        "-n",
+        "2",
+    ).assert_outcomes(passed=8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fixture_works_in_any_order(pytester: pytest.Pytester, seed: int) -> None:
+    """Whichever test comes first, each finds an empty workspace and leaves nothing to the next."""
+    pytester.makeconftest(
+        f"import random\ndef pytest_collection_modifyitems(items):\n    random.Random({seed}).shuffle(items)\n"
+    )
+    _run(
+        pytester,
+        """
+import pytest
+from dbx_emulator import StatusFault
+
+@pytest.mark.parametrize("number", range(4))
+def test_faulty(databricks, number):
+    assert (len(databricks.runs), len(databricks.faults), len(databricks.scenarios)) == (0, 0, 0)
+    databricks.faults.add(StatusFault("*", status_code=500))
+
+@pytest.mark.parametrize("number", range(4))
+def test_plain(databricks, databricks_session, number):
+    submit(databricks)
+    assert len(databricks.runs) == 1
+
+def test_without():
+    assert os.environ.get("DATABRICKS_HOST") != "https://dbx-emulator.cloud.databricks.com"
+""",
+    ).assert_outcomes(passed=9)
+
+
+def test_thousand_set_ups_leave_nothing_behind(pytester: pytest.Pytester) -> None:
+    """Threads, descriptors, workspaces, patched attributes: all is as it was before the first."""
+    _run(
+        pytester,
+        """
+import gc, threading
+import pytest
+import aiohttp, requests, time
+
+ATTRIBUTES = [
+    (httpx.HTTPTransport, "handle_request"),
+    (httpx.AsyncHTTPTransport, "handle_async_request"),
+    (requests.adapters.HTTPAdapter, "send"),
+    (aiohttp.TCPConnector, "_resolve_host"),
+    (time, "sleep"),
+    (time, "time"),
+]
+
+def seen():
+    gc.collect()
+    names = [type(each).__name__ for each in gc.get_objects()]
+    return {
+        "threads": threading.active_count(),
+        "descriptors": len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0,
+        "workspaces": names.count("Workspace"),
+        "runs": names.count("JobRun") + names.count("TaskRun"),
+    }
+
+ORIGINALS = [getattr(owner, name) for owner, name in ATTRIBUTES]
+BEFORE = {}
+
+def test_before():
+    BEFORE.update(seen())
+
+CLIENT = httpx.Client()
+BODY = {"existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/n"}}
+
+@pytest.mark.parametrize("number", range(1000))
+def test_it(databricks, number):
+    url = f"{databricks.url}/api/2.1/jobs/runs/submit"
+    CLIENT.post(url, json=BODY, headers=databricks.headers).raise_for_status()
+    assert len(databricks.runs) == 1
+
+def test_after():
+    assert seen() == BEFORE
+    assert [getattr(owner, name) for owner, name in ATTRIBUTES] == ORIGINALS
+    assert all(getattr(owner, name) is each for (owner, name), each in zip(ATTRIBUTES, ORIGINALS))
+""",
+        "-q",
+        "-p",
+        "no:randomly",
+    ).assert_outcomes(passed=1002)
+
+
+def test_environment_is_put_back(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own variables are gone during the test and back after it."""
+    monkeypatch.setenv("DATABRICKS_CONFIG_PROFILE", "production")
+    assert "DATABRICKS_CONFIG_PROFILE" in os.environ
+    _run(
+        pytester,
+        """
+def test_during(databricks):
+    assert "DATABRICKS_CONFIG_PROFILE" not in os.environ
+    assert os.environ["DATABRICKS_TOKEN"] == databricks.token
+
+def test_after():
+    assert os.environ["DATABRICKS_CONFIG_PROFILE"] == "production"
+    assert "DATABRICKS_TOKEN" not in os.environ
+""",
+    ).assert_outcomes(passed=2)

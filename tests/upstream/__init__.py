@@ -1,0 +1,1 @@
+"""Upstream's own connector, unmodified, against the emulator. Run by `tox run -e upstream` alone."""
