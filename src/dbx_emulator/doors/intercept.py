@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dbx_emulator._api.messages import RequestHandler
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator.doors.loopback import lent_servers
-from dbx_emulator.doors.patching import Finder, Undo, refuse
+from dbx_emulator.doors.patching import Undo, refuse
 
 __all__ = ["DATABRICKS_DOMAINS", "intercept"]
 
@@ -54,7 +54,7 @@ def intercept(handler: RequestHandler) -> Iterator[None]:
         if any(each.host == handler.host for each in _handlers):
             raise UsageError(f"host: {handler.host} is intercepted already; give this workspace another host")
         if not _handlers:
-            _undo.extend(_patch(_find))
+            _patch()
         _handlers.append(handler)
     try:
         with lent_servers(handler):
@@ -62,14 +62,24 @@ def intercept(handler: RequestHandler) -> Iterator[None]:
     finally:
         with _lock:
             _handlers.remove(handler)
-            while _undo and not _handlers:
-                _undo.pop()()
+            if not _handlers:
+                _unpatch()
 
 
-def _patch(find: Finder) -> Iterator[Undo]:
-    for library, door in _DOORS.items():
-        if importlib.util.find_spec(library) is not None:
-            yield importlib.import_module(door).patch(find)
+def _patch() -> None:
+    """Patch every library that is installed, or none if one cannot be."""
+    try:
+        for library, door in _DOORS.items():
+            if importlib.util.find_spec(library) is not None:
+                _undo.append(importlib.import_module(door).patch(_find))
+    except BaseException:
+        _unpatch()
+        raise
+
+
+def _unpatch() -> None:
+    while _undo:
+        _undo.pop()()
 
 
 def _find(host: str) -> RequestHandler | None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from dbx_emulator import LostResponse, UsageError, Workspace
+from dbx_emulator.doors import intercept as intercept_module
 from dbx_emulator.doors.intercept import DATABRICKS_DOMAINS
 from tests.emulator.support import flat_body
 
@@ -178,3 +179,15 @@ def test_host_is_known_however_it_was_written(url: str) -> None:
     with workspace.intercept():
         assert httpx.get(url.rstrip("/") + _LIST, headers=workspace.headers).status_code == 200
         assert httpx.get(workspace.url + _LIST, headers=workspace.headers).status_code == 200
+
+
+def test_library_that_cannot_be_patched_leaves_no_other_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the libraries are patched or none: half an interception would send requests out."""
+    original = httpx.HTTPTransport.handle_request
+    monkeypatch.setitem(intercept_module._DOORS, "json", "dbx_emulator.no_such_door")
+    with pytest.raises(ModuleNotFoundError, match="no_such_door"), Workspace().intercept():
+        pass
+    assert httpx.HTTPTransport.handle_request is original
+    monkeypatch.undo()
+    with Workspace().intercept():
+        assert httpx.HTTPTransport.handle_request is not original
