@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -14,30 +11,10 @@ import pytest
 from dbx_emulator import LostResponse, UsageError, Workspace
 from dbx_emulator.doors import intercept as intercept_module
 from dbx_emulator.doors.intercept import DATABRICKS_DOMAINS
+from tests.emulator.doors.teapot import teapot
 from tests.emulator.support import flat_body
 
 _LIST = "/api/2.1/jobs/runs/list"
-
-
-class _Teapot(BaseHTTPRequestHandler):
-    """A server that is no workspace."""
-
-    def do_GET(self) -> None:
-        self.send_response(418)
-        self.end_headers()
-
-    def log_message(self, *_args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _other_server() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Teapot) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
 
 
 def test_client_made_before_reaches_the_workspace(workspace: Workspace) -> None:
@@ -103,7 +80,7 @@ async def test_other_databricks_hosts_are_refused_to_async_clients(workspace: Wo
 
 def test_other_hosts_are_left_alone(workspace: Workspace) -> None:
     """Whoever is no workspace of Databricks is reached as always."""
-    with _other_server() as url, workspace.intercept():
+    with teapot() as url, workspace.intercept():
         assert httpx.get(url, trust_env=False).status_code == 418
     assert len(workspace.journal) == 0
 
@@ -111,7 +88,7 @@ def test_other_hosts_are_left_alone(workspace: Workspace) -> None:
 @pytest.mark.asyncio
 async def test_other_hosts_are_left_alone_by_async_clients(workspace: Workspace) -> None:
     """So it is for async clients."""
-    with _other_server() as url, workspace.intercept():
+    with teapot() as url, workspace.intercept():
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(url)).status_code == 418
     assert len(workspace.journal) == 0
