@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_TOKEN", "DEFAULT_URL", "DEFAULT_WORKSPACE_ID", "RunsView", "Workspace"]
 
-#: Where a workspace is in process unless told otherwise. The name ends as real ones do; nothing listens there.
+#: Where a workspace is in process unless told otherwise: a name that ends as real ones do, answered here alone.
 DEFAULT_URL = "https://dbx-emulator.cloud.databricks.com"
 
 #: The token that opens a workspace unless told otherwise. It looks like no real one.
