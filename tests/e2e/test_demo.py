@@ -57,6 +57,7 @@ def test_demo_tells_the_story_and_exits_0() -> None:
     assert len(links) == 2
 
 
+@pytest.mark.once
 def test_demo_without_the_lost_response_exits_1_and_says_why() -> None:
     """The verdict is on what was seen, not on what was planned: another story does not pass for this one."""
     code = (
@@ -75,6 +76,7 @@ def test_demo_without_the_lost_response_exits_1_and_says_why() -> None:
     ]
 
 
+@pytest.mark.once
 def test_demo_in_a_strange_environment_is_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies and settings of the user do not reach the services; a file gets no escape sequences."""
     strange = {
@@ -97,6 +99,7 @@ def test_demo_in_a_strange_environment_is_plain_lines(monkeypatch: pytest.Monkey
     assert lines[-1].endswith("Attempts: RETRYABLE_FAILED, SUCCEEDED.")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("victim", ["dbx-agent", "dbx-emulator"])
 def test_demo_fails_when_a_service_is_killed(victim: str) -> None:
     """The report comes from real answers: without one of the services there are none."""
@@ -116,6 +119,7 @@ def test_demo_fails_when_a_service_is_killed(victim: str) -> None:
     assert [name for name, pid in pids.items() if is_alive(pid)] == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("number", "status"),
     [pytest.param(signal.SIGINT, 130, id="ctrl-c"), pytest.param(signal.SIGTERM, 143, id="terminate")],

@@ -124,9 +124,14 @@ class Teller:
 
 
 @contextmanager
-def make_teller(*, as_json: bool) -> Iterator[Teller]:
-    """Return a teller for where standard output goes."""
-    console = Console(highlight=False)
+def make_teller(*, as_json: bool, console: Console | None = None) -> Iterator[Teller]:
+    """Return a teller for where standard output goes.
+
+    Args:
+        as_json: Whether to tell it as lines of JSON.
+        console: Where a timeline is drawn; `None` takes standard output.
+    """
+    console = console or Console(highlight=False)
     if as_json:
         yield Teller(_JsonLines())
     elif console.is_terminal:
@@ -191,7 +196,7 @@ class _LiveTimeline:
     def __init__(self) -> None:
         self._processes: list[StartedProcess] = []
         self._happenings: list[Happening] = []
-        self._now: Text | None = Text("starting dbx-emulator and dbx-agent")
+        self._now = Text("starting dbx-emulator and dbx-agent")
         self._end: Text | None = None
 
     def __rich__(self) -> Table:
@@ -200,10 +205,7 @@ class _LiveTimeline:
         for process in self._processes:
             page.add_row(Text(f"{process.name} (pid {process.pid}) at {process.address}", style="dim"))
         page.add_row(self._timeline())
-        if self._end is not None:
-            page.add_row(self._end)
-        elif self._now is not None:
-            page.add_row(Spinner("dots", self._now))
+        page.add_row(Spinner("dots", self._now) if self._end is None else self._end)
         return page
 
     def _timeline(self) -> Table:
