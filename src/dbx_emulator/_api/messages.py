@@ -8,6 +8,7 @@ from typing import Protocol
 
 __all__ = [
     "Fin",
+    "HalfClose",
     "Hang",
     "Headers",
     "Pause",
@@ -83,11 +84,16 @@ class Fin:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfClose:
+    """Send no more, and go on reading until the client has gone, which ends it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
     """Say nothing more and keep the connection open until the client gives up, which ends it."""
 
 
-WireOperation = Send | Pause | Reset | Fin | Hang
+WireOperation = Send | Pause | Reset | Fin | HalfClose | Hang
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
-from dbx_emulator._api.messages import Fin, Hang, Pause, Reply, Reset, Send, WireOperation
+from dbx_emulator._api.messages import Fin, HalfClose, Hang, Pause, Reply, Reset, Send, WireOperation
 
 __all__ = ["WIRES", "exchange", "render"]
 
@@ -57,6 +57,10 @@ def _closed(_reply: Reply) -> Wire:
     return (Fin(),)
 
 
+def _half_closed(_reply: Reply) -> Wire:
+    return (HalfClose(),)
+
+
 def _garbage(_reply: Reply) -> Wire:
     return (Send(b"\x16\x03\x01 this is no HTTP\r\n\r\n"), Fin())
 
@@ -98,6 +102,7 @@ WIRES: dict[str, Callable[[Reply], Wire]] = {
     "hang": _hang,
     "reset": _reset,
     "closed": _closed,
+    "half_closed": _half_closed,
     "garbage": _garbage,
     "truncated": _truncated,
     "reset_in_body": _reset_in_body,

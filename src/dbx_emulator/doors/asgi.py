@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dbx_emulator._api.dispatch import MAX_BODY_BYTES
-from dbx_emulator._api.messages import Fin, Pause, Reply, Request, RequestHandler, Reset, Send
+from dbx_emulator._api.messages import Fin, HalfClose, Pause, Reply, Request, RequestHandler, Reset, Send
 
 __all__ = ["TRANSPORT_EXTENSION", "AsgiApp"]
 
@@ -121,6 +121,8 @@ async def _perform(
                 await asyncio.wait({gone}, timeout=real_seconds(operation.ms))
             elif isinstance(operation, Fin):
                 transport.close()
+            elif isinstance(operation, HalfClose):
+                _half_close(transport)
             elif isinstance(operation, Reset):
                 _reset(transport)
             if gone.done():
@@ -135,6 +137,14 @@ def _reset(transport: asyncio.Transport) -> None:
     connection = transport.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
+
+
+def _half_close(transport: asyncio.Transport) -> None:
+    """Send no more; over TLS, which knows no half of a connection, close it."""
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
 
 
 async def _is_gone_within(seconds: float, receive: Receive) -> bool:

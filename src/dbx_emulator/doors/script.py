@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections import deque
 
-from dbx_emulator._api.messages import Fin, Hang, Pause, Reply, RequestHandler, Reset, Send
+from dbx_emulator._api.messages import Fin, HalfClose, Hang, Pause, Reply, RequestHandler, Reset, Send
 from dbx_emulator._api.wire import exchange
 from dbx_emulator._core.errors import UsageError
 
@@ -49,7 +49,7 @@ class Script:
                 if len(operation.data) > max_bytes:
                     self._left.appendleft(Send(operation.data[max_bytes:]))
                 return operation.data[:max_bytes]
-            elif isinstance(operation, Fin):
+            elif isinstance(operation, (Fin, HalfClose)):
                 self._left.clear()
             elif isinstance(operation, Reset):
                 self._left.appendleft(operation)

@@ -17,6 +17,7 @@ WIRE_KINDS: dict[str, str] = {
     "hang": "nothing, and the connection stays open",
     "reset": "a reset in place of the answer",
     "closed": "an orderly end in place of the answer",
+    "half_closed": "the same, while the service goes on reading",
     "garbage": "bytes that are no HTTP",
     "truncated": "half of the body, then an orderly end",
     "reset_in_body": "half of the body, then a reset",
