@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+import aiohttp
 import httpx
 import pytest
 import requests
@@ -60,6 +61,10 @@ class Way:
     open: Callable[[Workspace], AbstractContextManager[Call]]
 
 
+#: The only library here that some supported Python lacks.
+_NO_HTTPX2 = "httpx2 needs Python 3.11"
+
+
 def _call_with(client: Any, workspace: Workspace, base_url: str) -> Call:
     def call(
         method: str,
@@ -95,8 +100,6 @@ class _Aiohttp:
     """A client of aiohttp for synchronous tests, which answers as the others do."""
 
     def request(self, method: str, url: str, *, timeout: float, **options: Any) -> Any:
-        aiohttp = pytest.importorskip("aiohttp")
-
         async def request() -> Any:
             limit = aiohttp.ClientTimeout(sock_read=timeout)
             async with (
@@ -115,12 +118,12 @@ def _client_of(library: str, **options: Any) -> Any:
         return requests.Session()
     if library == "aiohttp":
         return nullcontext(_Aiohttp())
-    return pytest.importorskip(library).Client(**options)
+    return pytest.importorskip(library, reason=_NO_HTTPX2).Client(**options)
 
 
 @contextmanager
 def _by_transport(library: str, workspace: Workspace) -> Iterator[Call]:
-    pytest.importorskip(library)
+    pytest.importorskip(library, reason=_NO_HTTPX2)
     transport = workspace.transport() if library == "httpx" else workspace.httpx2_transport()
     with _client_of(library, transport=transport) as client:
         yield _call_with(client, workspace, workspace.url)
@@ -128,7 +131,7 @@ def _by_transport(library: str, workspace: Workspace) -> Iterator[Call]:
 
 @contextmanager
 def _by_async_transport(library: str, workspace: Workspace) -> Iterator[Call]:
-    module = pytest.importorskip(library)
+    module = pytest.importorskip(library, reason=_NO_HTTPX2)
     transport = workspace.transport() if library == "httpx" else workspace.httpx2_transport()
     client = _Awaited(lambda: module.AsyncClient(transport=transport))
     yield _call_with(client, workspace, workspace.url)

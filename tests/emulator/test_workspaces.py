@@ -102,6 +102,17 @@ def test_workspace_id_header_chooses_the_workspace() -> None:
     assert len(east.runs) == 0
 
 
+def test_workspace_id_that_all_have_chooses_none() -> None:
+    """The SDKs send the number that the server told them; it must not keep a token from a workspace of its own."""
+    workspaces = _shared()
+    number = str(Workspace().workspace_id)
+    clients = [
+        _client(workspaces, token, **{"X-Databricks-Workspace-Id": number}) for token in ("one", "two")
+    ]
+    run_id = _submit(clients[0])
+    assert [_listed(client) for client in clients] == [[run_id], []]
+
+
 def test_two_workspaces_cannot_share_a_token() -> None:
     """Which of the two it would open could not be said."""
     with pytest.raises(UsageError, match="opened by the same token"):

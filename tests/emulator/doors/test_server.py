@@ -70,7 +70,7 @@ def test_bind_knows_ipv6() -> None:
     try:
         listener = bind("::1", 0)
     except UsageError as error:
-        pytest.skip(str(error))
+        pytest.skip(f"IPv6 is not configured on this machine: {error}")
     with listener:
         assert listener.family is socket.AF_INET6
 
