@@ -6,55 +6,22 @@ Owns the present. It does not know what is due: the engine asks it for `now_ms` 
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Callable
 from typing import Literal
 
+from dbx_emulator._core.durations import Duration, duration_ms
 from dbx_emulator._core.errors import UsageError, nearest
 
-__all__ = ["EPOCH_MS", "POLICIES", "Clock", "Duration", "Policy", "duration_ms"]
+__all__ = ["EPOCH_MS", "POLICIES", "Clock", "Policy"]
 
 #: Virtual time starts at 2024-01-01T00:00:00Z, whatever the clock on the wall says.
 EPOCH_MS = 1_704_067_200_000
-
-#: A length of time: a number of seconds, or a text such as `"250ms"`, `"90s"`, `"1h30m"`, `"2d"`.
-Duration = str | int | float
 
 Policy = Literal["manual", "scaled", "real"]
 
 #: Virtual milliseconds that pass in one real millisecond; `None` stands for the speed that was asked for.
 POLICIES: dict[str, float | None] = {"manual": 0.0, "scaled": None, "real": 1.0}
-
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_LONGEST_MS = 100 * 365 * 86_400_000
-
-
-def duration_ms(value: Duration, *, name: str = "duration") -> int:
-    """Return a duration in whole milliseconds.
-
-    Args:
-        value: Seconds as a number, or a text of numbers with units `ms`, `s`, `m`, `h`, `d`.
-        name: What the value is, for the error.
-
-    Raises:
-        UsageError: The value is negative, longer than a hundred years, or no duration at all.
-    """
-    if isinstance(value, str):
-        parts = _PART.findall(value)
-        if not parts or "".join(number + unit for number, unit in parts) != value.replace(" ", ""):
-            raise UsageError(
-                f"{name}: {value!r} is no duration; write seconds as a number, or '90s', '1h30m'"
-            )
-        total = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
-    elif isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UsageError(f"{name}: {value!r} is no duration; write seconds as a number, or '90s', '1h30m'")
-    else:
-        total = value * 1_000
-    if not 0 <= total <= _LONGEST_MS:
-        raise UsageError(f"{name}: {value!r} is not between 0 and 100 years")
-    return round(total)
 
 
 class Clock:

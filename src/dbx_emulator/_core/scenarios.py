@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import NoneType
 
-from dbx_emulator._core.clock import Duration, duration_ms
+from dbx_emulator._core.durations import Duration, duration_ms
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.states import TerminationCode
 

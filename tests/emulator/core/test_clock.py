@@ -6,83 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbx_emulator._core.clock import EPOCH_MS, POLICIES, Clock, Policy, duration_ms
+from dbx_emulator._core.clock import EPOCH_MS, POLICIES, Clock, Policy
 from dbx_emulator._core.errors import UsageError
-
-_HUNDRED_YEARS_MS = 100 * 365 * 24 * 3_600_000
-
-
-@pytest.mark.parametrize(
-    ("value", "milliseconds"),
-    [
-        pytest.param(0, 0, id="zero"),
-        pytest.param(90, 90_000, id="seconds"),
-        pytest.param(0.25, 250, id="fraction"),
-        pytest.param("250ms", 250, id="ms"),
-        pytest.param("90s", 90_000, id="s"),
-        pytest.param("1.5s", 1_500, id="fraction-with-unit"),
-        pytest.param("5m", 300_000, id="m"),
-        pytest.param("1h30m", 5_400_000, id="compound"),
-        pytest.param("1h 30m", 5_400_000, id="compound-with-blank"),
-        pytest.param("2d", 172_800_000, id="d"),
-        pytest.param(100 * 365 * 24 * 3_600, _HUNDRED_YEARS_MS, id="longest"),
-    ],
-)
-def test_duration_reads_seconds_and_texts(value: str | float, milliseconds: int) -> None:
-    """A number counts seconds, a text says its units."""
-    assert duration_ms(value) == milliseconds
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param("", id="empty"),
-        pytest.param("5", id="no-unit"),
-        pytest.param("5x", id="unknown-unit"),
-        pytest.param("-5s", id="negative-text"),
-        pytest.param("5s later", id="trailing-words"),
-        pytest.param("1e3s", id="exponent"),
-        pytest.param("9" * 400 + "d", id="text-without-end"),
-        pytest.param(-1, id="negative"),
-        pytest.param(float("nan"), id="nan"),
-        pytest.param(float("inf"), id="infinite"),
-        pytest.param(100 * 365 * 24 * 3_600 + 1, id="too-long"),
-        pytest.param(True, id="boolean"),
-        pytest.param(None, id="none"),
-        pytest.param([], id="list"),
-    ],
-)
-def test_duration_refuses_what_is_none_and_names_it(value: object) -> None:
-    """The error says what the value was for."""
-    with pytest.raises(UsageError, match=r"^queue: "):
-        duration_ms(value, name="queue")  # type: ignore[arg-type]
-
-
-@settings(derandomize=True, deadline=None)
-@given(
-    days=st.integers(0, 400),
-    hours=st.integers(0, 30),
-    minutes=st.integers(0, 90),
-    seconds=st.integers(0, 90),
-    milliseconds=st.integers(0, 2_000),
-)
-def test_duration_round_trips(days: int, hours: int, minutes: int, seconds: int, milliseconds: int) -> None:
-    """A text of whole units is the sum of its parts, and as seconds it is the same duration."""
-    expected = (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000 + milliseconds
-    assert duration_ms(f"{days}d{hours}h{minutes}m{seconds}s{milliseconds}ms") == expected
-    assert duration_ms(f"{expected}ms") == expected
-    assert duration_ms(expected / 1_000) == expected
-
-
-@settings(derandomize=True, deadline=None)
-@given(value=st.one_of(st.text(), st.floats(), st.integers(), st.text(alphabet="0123456789.mshd ")))
-def test_duration_is_bounded_or_refused(value: str | float) -> None:
-    """Whatever is asked for, the answer lies in a hundred years or is a usage error."""
-    try:
-        found = duration_ms(value)
-    except UsageError:
-        return
-    assert 0 <= found <= _HUNDRED_YEARS_MS
 
 
 def test_clock_stands_still_until_moved() -> None:

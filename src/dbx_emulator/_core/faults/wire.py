@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dbx_emulator._core.clock import Duration, duration_ms
+from dbx_emulator._core.durations import Duration, duration_ms
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults.rules import Fault, Point
 
