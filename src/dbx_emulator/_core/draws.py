@@ -32,4 +32,4 @@ class Draws:
         """
         text = "\x1f".join(str(part) for part in (self.seed, *key))
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / 2**_BITS
+        return ((int.from_bytes(digest, "big") >> (64 - _BITS)) + 0.5) / float(2**_BITS)

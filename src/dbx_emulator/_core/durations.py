@@ -49,8 +49,8 @@ def _choice(fraction: float, *choices_ms: float) -> float:
     return choices_ms[int(fraction * len(choices_ms))]
 
 
-#: Family → how it is written, its quantile function, and how many arguments it takes (`None`: one or more). The second
-#: argument of `lognormal` is the standard deviation of the logarithm, a plain number; all others are durations.
+#: Family → how it is written, its quantile function, and how many arguments it takes (`None`: one or more).
+#: `sigma` is the standard deviation of the logarithm, a plain number; all other arguments are durations.
 DISTRIBUTIONS: dict[str, tuple[str, Callable[..., float], int | None]] = {
     "uniform": ("uniform(shortest, longest)", _uniform, 2),
     "normal": ("normal(mean, deviation)", _normal, 2),
