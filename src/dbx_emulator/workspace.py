@@ -19,9 +19,10 @@ from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import Faults
 from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
-from dbx_emulator._core.scenarios import Scenarios, Timing
+from dbx_emulator._core.scenarios import Scenarios
 from dbx_emulator.doors.missing import needs
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbx_emulator._core.lifecycle import TERMINAL, TERMINATIONS, TRANSITIONS, mirror_task_run
+from dbx_emulator._core.lifecycle import TERMINAL, TRANSITIONS, mirror_task_run
+from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.runs import JobRun, TaskRun
-from dbx_emulator._core.scenarios import Timing
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
+from dbx_emulator._core.terminations import TERMINATIONS
 from tests.emulator.support import make_engine, outcome, submitted_run, submitted_task
 
 L = LifeCycleState
