@@ -36,7 +36,15 @@ RINGS: dict[str, set[str]] = {
         "httpx",
     },
     "dbx_emulator.doors.server": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors", "uvicorn"},
-    "dbx_emulator.workspace": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors"},
+    "dbx_emulator.scenario_files": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors", "yaml"},
+    "dbx_emulator.catalogue": {"dbx_emulator._core", "dbx_emulator.scenario_files"},
+    "dbx_emulator.workspace": {
+        "dbx_emulator._core",
+        "dbx_emulator._api",
+        "dbx_emulator.doors",
+        "dbx_emulator.catalogue",
+        "dbx_emulator.scenario_files",
+    },
     "dbx_emulator.workspaces": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.workspace"},
     "dbx_emulator.failure_report": {"dbx_emulator._core", "dbx_emulator.workspace"},
     "dbx_emulator.pytest_plugin": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
@@ -15,6 +16,7 @@ from dbx_emulator._api.dispatch import Dispatcher
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
 from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import Faults
@@ -22,7 +24,8 @@ from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
-from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.scenarios import Scenario, Scenarios
+from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.missing import needs
 
 if TYPE_CHECKING:
@@ -53,19 +56,21 @@ class Workspace:
         host: Its URL, `https://…` or `http://…` without a path.
         clock: Its time; by default one that stands still until moved.
         timing: How long the stages of a run take unless a scenario says otherwise.
+        seed: What chance depends on, a whole number; the same seed gives the same draws.
         token: The bearer token that opens it.
         further_tokens: More tokens that open it.
         workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
 
     Attributes:
         clock: Its time: `advance("5m")`, `now_ms`, `sleep`, `time`.
-        scenarios: What happens to runs: `add("etl-*", [Outcome(…)])`.
+        draws: Where chance comes from.
+        scenarios: What happens to runs: `add("etl-*", [Outcome(…)])`, `use("spot_loss", "etl-*")`.
         faults: What happens to calls: `add(StatusFault("runs/get", status_code=429))`.
         journal: What was called, oldest first.
         runs: The runs, by id.
 
     Raises:
-        UsageError: `host` is no such URL, or the token is empty.
+        UsageError: `host` is no such URL, the token is empty, or the seed is no whole number.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Workspace:
         *,
         clock: Clock | None = None,
         timing: Timing | None = None,
+        seed: int = 0,
         token: str = DEFAULT_TOKEN,
         further_tokens: Iterable[str] = (),
         workspace_id: int = DEFAULT_WORKSPACE_ID,
@@ -84,12 +90,15 @@ class Workspace:
         self.token = token
         self.workspace_id = workspace_id
         self.clock = clock or Clock()
-        self.scenarios = Scenarios()
+        self.draws = Draws(seed)
+        self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
         self.faults = Faults(API_ROUTES)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
-        self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
+        self._engine = Engine(
+            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=self.draws
+        )
         self.clock.on_move(self._drain)
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
@@ -105,6 +114,11 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
+
+    @property
+    def seed(self) -> int:
+        """What chance depends on."""
+        return self.draws.seed
 
     @property
     def headers(self) -> dict[str, str]:
@@ -128,6 +142,17 @@ class Workspace:
         token = f"{self.token}-{Principal(principal).value}-{len(self._tokens)}"
         self._tokens[token] = Principal(principal)
         return token
+
+    def load_scenarios(self, path: str | Path) -> list[Scenario]:
+        """Add the scenarios of a YAML file and return them; all of them, or none if one is wrong.
+
+        Raises:
+            UsageError: The file cannot be read, or something in it is wrong; each mistake with line and column.
+            ModuleNotFoundError: PyYAML is missing.
+        """
+        from dbx_emulator.scenario_files import load_scenarios
+
+        return self.scenarios.add_all(load_scenarios(path))
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""

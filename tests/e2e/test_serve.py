@@ -24,7 +24,7 @@ def test_serve_can_be_scripted_and_moved_by_another_process() -> None:
     with served("--clock", "manual") as announced, _client(announced) as client:
         client.post(
             "/__dbx/scenarios",
-            json={"run_name": "etl", "outcomes": [{"run": "24h", "termination_code": "DRIVER_ERROR"}]},
+            json={"match": "etl", "outcomes": [{"run": "24h", "termination_code": "DRIVER_ERROR"}]},
         ).raise_for_status()
         client.post(
             "/__dbx/faults", json={"kind": "status", "route": "runs/get", "status_code": 503, "times": 1}

@@ -229,7 +229,7 @@ def test_run_can_choose_its_scenario_by_name(run: SubmittedRun) -> None:
 
 def test_run_can_choose_from_the_catalogue() -> None:
     """A name that no scenario has is looked up there; its outcomes go in turn like others."""
-    scenarios = Scenarios(catalogue={"flaky": (_LOST, Outcome())}.get)
+    scenarios = Scenarios(catalogue={"flaky": Scenario(None, [_LOST, Outcome()], "flaky")})
     run = "nightly#flaky"
     assert [_outcomes(_claim(scenarios, run)) for _ in range(3)] == [[_LOST], [Outcome()], [Outcome()]]
     scenarios.clear()
