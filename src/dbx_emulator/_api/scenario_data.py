@@ -32,6 +32,8 @@ T = TypeVar("T")
 #: Where something stands in plain data: the names and indexes that lead to it.
 Place = tuple[str | int, ...]
 
+_WORDS: dict[type, str] = {Match: "a match", Outcome: "an outcome", Scenario: "a scenario"}
+
 #: Fields that are the business of Python alone: a callable, and counts.
 _PYTHON_ONLY = frozenset({"on_success", "matched", "taken"})
 
@@ -174,9 +176,9 @@ class _Reader:
     ) -> T | None:
         """Return a dataclass from plain data, or `None` after a mistake."""
         names = field_names(value_type)
-        what = value_type.__name__.lower()
+        what = _WORDS[value_type]
         if not isinstance(data, Mapping):
-            self._add(place, f"{data!r} is no {what}; write its fields, such as {names[0]}")
+            self._add(place, f"{data!r} is not {what}; write its fields, such as {names[0]}")
             return None
         before = len(self._mistakes)
         self._check_names(data, names, what, place)
@@ -187,7 +189,7 @@ class _Reader:
         }
         for name in _required(value_type):
             if name not in given:
-                self._add(place, f"{name}: is missing; a {what} needs it")
+                self._add(place, f"{name}: is missing; {what} needs it")
         if len(self._mistakes) > before:
             return None
         try:
@@ -201,7 +203,9 @@ class _Reader:
         for name in data:
             if name not in names:
                 hint = nearest(str(name), names)
-                self._add((*place, name), f"{what} has no {name!r}; it has {', '.join(names)}{hint}")
+                self._add(
+                    (*place, name), f"{name}: {what} has no such field; it has {', '.join(names)}{hint}"
+                )
 
     def _add(self, place: Place, text: str) -> None:
         self._mistakes.append(Mistake(place, text))

@@ -157,7 +157,10 @@ def test_journal_can_be_read_and_cleared(workspace: Workspace) -> None:
         pytest.param("scenarios", {"match": "x", "outcomes": []}, "at least one outcome", id="no-outcome"),
         pytest.param("scenarios", {"match": "", "outcomes": [{}]}, "match.run_name: ", id="no-name"),
         pytest.param(
-            "scenarios", {"run_name": "x", "outcomes": [{}]}, "scenario has no 'run_name'", id="old"
+            "scenarios",
+            {"run_name": "x", "outcomes": [{}]},
+            "run_name: a scenario has no such field",
+            id="old",
         ),
         pytest.param("scenarios", {"use": "spot_los", "match": "x"}, "(nearest: spot_loss)", id="use"),
         pytest.param("scenarios", {"use": "spot_loss"}, "match", id="use-for-nothing"),
