@@ -5,6 +5,7 @@ Every pytest run of an environment with this package loads this module, so it im
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +21,45 @@ _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
 
+#: What the marker takes.
+_MARKER = ("host", "token", "queue", "cluster", "run", "terminating", "scenarios", "seed")
+
+_SEED_VARIABLE = "DBX_EMULATOR_SEED"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the plugin."""
-    parser.getgroup("databricks", "the emulated Databricks workspace").addoption(
+    group = parser.getgroup("databricks", "the emulated Databricks workspace")
+    group.addoption(
         "--databricks-report",
         choices=("on-failure", "never"),
         default="on-failure",
         help="whether a failing test shows the calls, runs and faults of its workspace (default: %(default)s)",
     )
+    group.addoption(
+        "--databricks-seed",
+        metavar="N",
+        help="what chance depends on in tests that do not say so themselves: a whole number, or `random` for "
+        f"another one each time (default: the variable {_SEED_VARIABLE}, or else 0)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and choose the seed: once, so that every worker of pytest-xdist has the same."""
+    given = config.option.databricks_seed
+    config.option.databricks_seed = _seed(os.environ.get(_SEED_VARIABLE) or "0" if given is None else given)
     config.addinivalue_line(
         "markers",
-        "databricks(host, token, queue, cluster, run, terminating): where the workspace of the fixture is, what "
-        "opens it, and how long the stages of its runs take unless a scenario says otherwise",
+        "databricks(host, token, queue, cluster, run, terminating, scenarios, seed): where the workspace of the "
+        "fixture is, what opens it, how long the stages of its runs take unless a scenario says otherwise, the "
+        "file or files of its scenarios, and what chance depends on",
     )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which seed the run has, unless it is the usual one."""
+    seed = config.option.databricks_seed
+    return [f"databricks: --databricks-seed={seed}"] if seed else []
 
 
 @pytest.fixture
@@ -49,7 +71,7 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     token are set to the workspace's. Its clock stands still until the test moves it.
 
     `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `queue`,
-    `cluster`, `run` and `terminating`.
+    `cluster`, `run`, `terminating`, `scenarios` (a YAML file or several, relative to the test's own) and `seed`.
     """
     workspace = _make_workspace(request.node)
     request.node.stash[_WORKSPACE] = workspace
@@ -59,6 +81,7 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
+    _warn_of_notes(request.node, workspace)
 
 
 @pytest.fixture
@@ -74,11 +97,11 @@ def databricks_server(databricks: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
-def databricks_session() -> Iterator[Workspace]:
+def databricks_session(pytestconfig: pytest.Config) -> Iterator[Workspace]:
     """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`."""
     from dbx_emulator.workspace import Workspace
 
-    workspace = Workspace(_SESSION_URL)
+    workspace = Workspace(_SESSION_URL, seed=pytestconfig.option.databricks_seed)
     with workspace.intercept():
         yield workspace
 
@@ -89,7 +112,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: Any = yield
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
-        report.sections.extend(_sections(workspace, item.nodeid))
+        report.sections.extend(_sections(workspace, item))
     return report  # type: ignore[no-any-return] # what pluggy wants back
 
 
@@ -98,7 +121,6 @@ def _make_workspace(node: pytest.Item) -> Workspace:
     from dbx_emulator._core.outcomes import Timing
     from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
-    allowed = ("host", "token", "queue", "cluster", "run", "terminating")
     given: dict[str, Any] = {}
     # The marker closest to the test wins.
     for marker in reversed(list(node.iter_markers("databricks"))):
@@ -106,17 +128,37 @@ def _make_workspace(node: pytest.Item) -> Workspace:
             raise UsageError("@pytest.mark.databricks takes names, such as run='24h', and no bare values")
         given |= marker.kwargs
     for name in given:
-        if name not in allowed:
-            hint = nearest(name, allowed)
-            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(allowed)}{hint}")
+        if name not in _MARKER:
+            hint = nearest(name, _MARKER)
+            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(_MARKER)}{hint}")
     host, token = given.pop("host", DEFAULT_URL), given.pop("token", DEFAULT_TOKEN)
-    return Workspace(host, token=token, timing=Timing(**given))
+    seed = given.pop("seed", node.config.option.databricks_seed)
+    files = given.pop("scenarios", ())
+    workspace = Workspace(host, token=token, seed=seed, timing=Timing(**given))
+    for file in [files] if isinstance(files, (str, os.PathLike)) else files:
+        workspace.load_scenarios(node.path.parent / file)
+    return workspace
 
 
-def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
+def _seed(given: str | int) -> int:
+    """Return the seed that an option or a variable means."""
+    if given == "random":
+        import secrets
+
+        return secrets.randbelow(2**31)
+    try:
+        return int(given)
+    except ValueError:
+        raise pytest.UsageError(
+            f"--databricks-seed: {given!r} is no whole number, and not 'random'"
+        ) from None
+
+
+def _sections(workspace: Workspace, item: pytest.Item) -> Iterator[tuple[str, str]]:
     from dbx_emulator.failure_report import (
         describe_faults,
         describe_journal,
+        describe_notes,
         describe_replay,
         describe_timelines,
     )
@@ -125,9 +167,24 @@ def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
         "Databricks calls": describe_journal(workspace),
         "Databricks runs": describe_timelines(workspace),
         "Databricks faults": describe_faults(workspace),
-        "Databricks replay": describe_replay(node_id),
+        "Databricks notes": describe_notes(workspace),
+        "Databricks replay": describe_replay(item.nodeid, seed=_seed_to_tell(item)),
     }
     return ((title, text) for title, text in texts.items() if text)
+
+
+def _seed_to_tell(item: pytest.Item) -> int:
+    """Return the seed that a test has from outside; 0 if it says itself which it wants."""
+    if any("seed" in marker.kwargs for marker in item.iter_markers("databricks")):
+        return 0
+    seed: int = item.config.option.databricks_seed
+    return seed
+
+
+def _warn_of_notes(node: pytest.Item, workspace: Workspace) -> None:
+    for job_run in workspace.runs:
+        for note in job_run.notes:
+            node.warn(pytest.PytestWarning(f"run {job_run.run_id} {job_run.run_name!r}: {note}"))
 
 
 def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
