@@ -89,6 +89,7 @@ class Workspace:
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
+        self._depth = 0
         self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
         self.clock.on_move(self._drain)
         self.runs = RunsView(self._engine, self._lock)
@@ -137,11 +138,28 @@ class Workspace:
         """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
         with self._lock:
             self._engine.drain()
+        self._call_back()
 
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits."""
         with self._lock:
-            return self._dispatcher.dispatch(request)
+            self._depth += 1
+            try:
+                reply = self._dispatcher.dispatch(request)
+            finally:
+                self._depth -= 1
+        self._call_back()
+        return reply
+
+    def _call_back(self) -> None:
+        """Call, without the lock, whom scenarios want called about runs that succeeded."""
+        while self._engine.to_call:
+            with self._lock:
+                # Within a control call that moves the clock, it is the call around it that lets go of the lock.
+                if self._depth or not self._engine.to_call:
+                    return
+                call, job_run = self._engine.to_call.popleft()
+            call(job_run)
 
     def pass_time(self, ms: int) -> None:
         """Let virtual milliseconds pass that a client in process spends waiting for an answer."""
