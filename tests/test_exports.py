@@ -8,11 +8,16 @@ import pytest
 
 EMULATOR = [
     "Clock",
+    "ConnectionFault",
+    "DriftFault",
+    "DuplicateDelivery",
     "JobRun",
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
     "Outcome",
+    "RateLimit",
+    "ReadLag",
     "ResultState",
     "StatusFault",
     "TaskRun",

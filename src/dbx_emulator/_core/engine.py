@@ -76,6 +76,7 @@ class Engine:
             submitted=submitted,
             creator_user_name=principal.user_name,
             start_time_ms=now_ms,
+            key=self.store.new_key(submitted.run_name),
         )
         job_run.task_runs = [self._make_task_run(job_run, task, outcome, times) for task in submitted.tasks]
         self.store.add(job_run)

@@ -143,6 +143,7 @@ class JobRun:
         creator_user_name: Who submitted it.
         end_time_ms: When it ended; 0 before.
         state: Its state, derived from its task runs at their last event.
+        key: Its name and its number among the runs of that name, from 1: what chance depends on.
         task_runs: The task runs, in the order in which the tasks were submitted.
         is_cancel_requested: Whether a user asked to cancel the whole run.
         timeline: Every change of state of its task runs, oldest first.
@@ -156,6 +157,7 @@ class JobRun:
     creator_user_name: str = Principal.USER.user_name
     state: JobRunState = field(default_factory=lambda: JobRunState(LifeCycleState.PENDING))
     end_time_ms: int = 0
+    key: tuple[str, int] = ("", 1)
     task_runs: list[TaskRun] = field(default_factory=list)
     is_cancel_requested: bool = False
     timeline: list[TimelineEntry] = field(default_factory=list)
