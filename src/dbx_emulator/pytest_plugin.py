@@ -19,6 +19,7 @@ __all__ = ["databricks", "databricks_server", "databricks_session"]
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
+_HAS_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,8 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        "databricks(host, token, queue, cluster, run, terminating): where the workspace of the fixture is, what "
-        "opens it, and how long the stages of its runs take unless a scenario says otherwise",
+        "databricks(host, token, seed, profiles, queue, cluster, run, terminating): where the workspace of the "
+        "fixture is, what opens it, what chance is drawn from, the faults it has, and how long the stages of its "
+        "runs take unless a scenario says otherwise",
     )
 
 
@@ -48,8 +50,8 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     are refused. Every `DATABRICKS_*` and `FLYTE_DATABRICKS_*` variable is taken away for the test, then host and
     token are set to the workspace's. Its clock stands still until the test moves it.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `queue`,
-    `cluster`, `run` and `terminating`.
+    `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `seed`,
+    `profiles`, `queue`, `cluster`, `run` and `terminating`.
     """
     workspace = _make_workspace(request.node)
     request.node.stash[_WORKSPACE] = workspace
@@ -59,6 +61,8 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
+    if request.node.stash.get(_HAS_PASSED, False):
+        _warn_of_idle_faults(request.node, workspace)
 
 
 @pytest.fixture
@@ -87,6 +91,7 @@ def databricks_session() -> Iterator[Workspace]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show a failing test what its workspace saw."""
     report: Any = yield
+    item.stash[_HAS_PASSED] = report.when == "call" and report.passed
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
         report.sections.extend(_sections(workspace, item.nodeid))
@@ -98,7 +103,7 @@ def _make_workspace(node: pytest.Item) -> Workspace:
     from dbx_emulator._core.outcomes import Timing
     from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
-    allowed = ("host", "token", "queue", "cluster", "run", "terminating")
+    allowed = ("host", "token", "seed", "profiles", "queue", "cluster", "run", "terminating")
     given: dict[str, Any] = {}
     # The marker closest to the test wins.
     for marker in reversed(list(node.iter_markers("databricks"))):
@@ -110,7 +115,10 @@ def _make_workspace(node: pytest.Item) -> Workspace:
             hint = nearest(name, allowed)
             raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(allowed)}{hint}")
     host, token = given.pop("host", DEFAULT_URL), given.pop("token", DEFAULT_TOKEN)
-    return Workspace(host, token=token, timing=Timing(**given))
+    seed, profiles = given.pop("seed", 0), given.pop("profiles", ())
+    workspace = Workspace(host, token=token, seed=seed, timing=Timing(**given))
+    workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
+    return workspace
 
 
 def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
@@ -136,5 +144,16 @@ def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
             pytest.PytestWarning(
                 f"{entry.method} {entry.path} was called, which dbx-emulator does not serve: "
                 f"it answered {entry.status_code} {entry.error_code}"
+            )
+        )
+
+
+def _warn_of_idle_faults(node: pytest.Item, workspace: Workspace) -> None:
+    """Say which faults had no part in a test that passed: it may not have tested what it meant to."""
+    for fault in workspace.faults.never_struck():
+        node.warn(
+            pytest.PytestWarning(
+                f"{fault.kind} on {fault.route} never struck, and the test passed without it: "
+                f"{fault.describe_idleness()}"
             )
         )

@@ -15,14 +15,17 @@ from dbx_emulator._api.dispatch import Dispatcher
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
 from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.draws import Draws
+from dbx_emulator._core.durations import Duration
 from dbx_emulator._core.engine import Engine
-from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.faults import Faults
+from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.faults import Faults, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.tokens import Tokens
 from dbx_emulator.doors.missing import needs
 
 if TYPE_CHECKING:
@@ -55,6 +58,7 @@ class Workspace:
         timing: How long the stages of a run take unless a scenario says otherwise.
         token: The bearer token that opens it.
         further_tokens: More tokens that open it.
+        seed: What chance is drawn from, any whole number: the same seed gives the same draws.
         workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
 
     Attributes:
@@ -76,16 +80,17 @@ class Workspace:
         timing: Timing | None = None,
         token: str = DEFAULT_TOKEN,
         further_tokens: Iterable[str] = (),
+        seed: int = 0,
         workspace_id: int = DEFAULT_WORKSPACE_ID,
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
-        self.token = token
         self.workspace_id = workspace_id
         self.clock = clock or Clock()
         self.scenarios = Scenarios()
-        self.faults = Faults(API_ROUTES)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=Draws(seed), on_profile=self._apply_profile)
+        self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
@@ -97,12 +102,16 @@ class Workspace:
             engine=self._engine,
             codec=Codec(url=self.url, workspace_id=workspace_id),
             control=Control(
-                clock=self.clock, scenarios=self.scenarios, faults=self.faults, journal=self.journal
+                clock=self.clock,
+                scenarios=self.scenarios,
+                faults=self.faults,
+                tokens=self._tokens,
+                journal=self.journal,
             ),
             host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
+            workspace_id=workspace_id,
         )
-        self._tokens = dict.fromkeys((token, *further_tokens), Principal.USER)
-        self._dispatcher = Dispatcher(service=service, tokens=self._tokens)
+        self._dispatcher = Dispatcher(service=service)
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
@@ -112,27 +121,55 @@ class Workspace:
         """The headers that open the workspace."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    def issue_token(self, principal: Principal | str = Principal.USER) -> str:
+    @property
+    def token(self) -> str:
+        """The token that clients are given; after `rotate_token` it is another."""
+        return self._tokens.current
+
+    def issue_token(
+        self,
+        principal: Principal | str = Principal.USER,
+        *,
+        lifetime: Duration | None = None,
+        refusal: str = "403-json",
+    ) -> str:
         """Return a new token that opens the workspace.
 
         Args:
             principal: For whom: `user` owns what there is, `guest` sees only the runs it submits, `expired` is
-                refused as an expired personal token is.
+                refused from the beginning.
+            lifetime: For how long, in virtual time; `None` for ever.
+            refusal: How it is refused afterwards: `403-json` and `403-html` as gateways of today and of former
+                days refuse a personal token, `401-json`, or `expiring`, which is refused from 30 s before its end.
 
         Raises:
-            UsageError: There is no such principal.
+            UsageError: There is no such principal or refusal, or the lifetime is no duration.
         """
-        names = [each.value for each in Principal]
-        if principal not in names:
-            hint = nearest(str(principal), names)
-            raise UsageError(f"principal: {str(principal)!r} is none of {', '.join(names)}{hint}")
-        token = f"{self.token}-{Principal(principal).value}-{len(self._tokens)}"
-        self._tokens[token] = Principal(principal)
-        return token
+        return self._tokens.issue(principal, lifetime=lifetime, refusal=refusal)
+
+    def revoke_token(self, token: str) -> None:
+        """Let a token open nothing any more; it is refused as it would be at its end.
+
+        Raises:
+            UsageError: It never opened this workspace.
+        """
+        self._tokens.revoke(token)
+
+    def rotate_token(self) -> str:
+        """Replace `token` by a new one that opens the same workspace, and return it; the old one is refused.
+
+        `headers` and, while the workspace is intercepted, the environment variables follow.
+        """
+        return self._tokens.rotate()
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""
         return token in self._tokens
+
+    def _apply_profile(self, profile: Profile) -> None:
+        """Do what a profile does besides arming faults."""
+        if profile.first_run_id is not None:
+            self._engine.store.start_ids_at(profile.first_run_id)
 
     def _drain(self) -> None:
         """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
@@ -225,10 +262,11 @@ class Workspace:
         Raises:
             UsageError: Another workspace answers for the host already.
         """
-        from dbx_emulator.doors.environment import environment
+        from dbx_emulator.doors.environment import environment, replace_token
         from dbx_emulator.doors.intercept import intercept
 
-        with intercept(self), environment(url=self.url, token=self.token):
+        where = environment(url=self.url, token=self.token)
+        with intercept(self), where, self._tokens.followed(replace_token):
             yield
 
     def asgi(self) -> AsgiApp:
