@@ -45,7 +45,9 @@ def test_it(databricks):
     ("marker", "said"),
     [
         pytest.param(
-            "runs='2h'", "has no 'runs'; it has host, token, queue, cluster, run, terminating", id="name"
+            "runs='2h'",
+            "has no 'runs'; it has host, token, queue, cluster, run, terminating, clock*",
+            id="name",
         ),
         pytest.param("'2h'", "takes names, such as run='24h'", id="bare-value"),
         pytest.param("run='soon'", "run: 'soon' is no duration", id="value"),

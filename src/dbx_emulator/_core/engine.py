@@ -53,9 +53,19 @@ class Engine:
             self._apply(due.job_run, due.task_run, due.event, due.deadline_ms)
         return now_ms
 
-    def next_deadline_ms(self) -> int | None:
-        """Return when the next event is due, or `None` if nothing is to come."""
-        return self._heap.next_deadline_ms()
+    def next_deadline_ms(self, job_run: JobRun | None = None) -> int | None:
+        """Return when the next event is due, of one run or of all, or `None` if nothing is to come."""
+        if job_run is None:
+            return self._heap.next_deadline_ms()
+        return min((run.due.deadline_ms for run in job_run.task_runs if run.due is not None), default=None)
+
+    def polled(self, job_run: JobRun) -> None:
+        """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
+        if self._clock.policy != "per-poll" or job_run.is_terminal:
+            return
+        deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
+        if deadline_ms is not None:
+            self._clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
 
     def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
