@@ -12,6 +12,7 @@ EMULATOR = [
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
+    "Match",
     "Outcome",
     "ResultState",
     "StatusFault",

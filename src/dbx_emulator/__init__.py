@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from dbx_emulator._core.faults import StatusFault as StatusFault
     from dbx_emulator._core.faults import WireFault as WireFault
     from dbx_emulator._core.journal import JournalEntry as JournalEntry
+    from dbx_emulator._core.outcomes import Outcome as Outcome
+    from dbx_emulator._core.outcomes import Timing as Timing
     from dbx_emulator._core.runs import JobRun as JobRun
     from dbx_emulator._core.runs import TaskRun as TaskRun
-    from dbx_emulator._core.scenarios import Outcome as Outcome
-    from dbx_emulator._core.scenarios import Timing as Timing
+    from dbx_emulator._core.scenarios import Match as Match
     from dbx_emulator._core.states import LifeCycleState as LifeCycleState
     from dbx_emulator._core.states import ResultState as ResultState
     from dbx_emulator._core.states import TerminationCode as TerminationCode
@@ -32,13 +33,14 @@ _HOMES = {
     "JournalEntry": "dbx_emulator._core.journal",
     "LifeCycleState": "dbx_emulator._core.states",
     "LostResponse": "dbx_emulator._core.faults",
-    "Outcome": "dbx_emulator._core.scenarios",
+    "Match": "dbx_emulator._core.scenarios",
+    "Outcome": "dbx_emulator._core.outcomes",
     "ResultState": "dbx_emulator._core.states",
     "StatusFault": "dbx_emulator._core.faults",
     "TaskRun": "dbx_emulator._core.runs",
     "TerminationCode": "dbx_emulator._core.states",
     "TerminationType": "dbx_emulator._core.states",
-    "Timing": "dbx_emulator._core.scenarios",
+    "Timing": "dbx_emulator._core.outcomes",
     "UsageError": "dbx_emulator._core.errors",
     "WireFault": "dbx_emulator._core.faults",
     "Workspace": "dbx_emulator.workspace",
@@ -51,6 +53,7 @@ __all__ = [
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
+    "Match",
     "Outcome",
     "ResultState",
     "StatusFault",

@@ -138,7 +138,7 @@ def _read_marker(node: pytest.Item) -> dict[str, dict[str, Any]]:
 
 def _make_workspace(given: dict[str, dict[str, Any]]) -> Workspace:
     from dbx_emulator._core.clock import Clock
-    from dbx_emulator._core.scenarios import Timing
+    from dbx_emulator._core.outcomes import Timing
     from dbx_emulator.workspace import Workspace
 
     clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]

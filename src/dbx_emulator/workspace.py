@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import Faults
 from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun, TaskRun
-from dbx_emulator._core.scenarios import Scenarios, Timing
+from dbx_emulator._core.scenarios import Scenarios
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
 
@@ -94,7 +95,7 @@ class Workspace:
         self._lock = threading.RLock()
         self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
         self._stall = StallGuard(self.clock, who=describe_caller)
-        self.clock.attach(_Agenda(self._engine, self._lock))
+        self.clock.attach(_Agenda(self._engine, self._lock, self._call_back))
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
             engine=self._engine,
@@ -158,8 +159,18 @@ class Workspace:
         with self._lock:
             self._stall.count(request)
             reply = self._dispatcher.dispatch(request)
+        self._call_back()
         self.clock.make_planned_move()
         return reply
+
+    def _call_back(self) -> None:
+        """Call, without the lock, whom scenarios want called about runs that succeeded."""
+        while self._engine.to_call:
+            with self._lock:
+                if not self._engine.to_call:
+                    return
+                call, job_run = self._engine.to_call.popleft()
+            call(job_run)
 
     def hold(self, name: str) -> AbstractContextManager[None]:
         """Return a context in which a request from a socket keeps sleepers from moving time."""
@@ -299,9 +310,12 @@ class Workspace:
 class _Agenda:
     """What is due in a workspace, for its clock."""
 
-    def __init__(self, engine: Engine, lock: AbstractContextManager[bool]) -> None:
+    def __init__(
+        self, engine: Engine, lock: AbstractContextManager[bool], call_back: Callable[[], None]
+    ) -> None:
         self._engine = engine
         self._lock = lock
+        self._call_back = call_back
 
     def next_deadline_ms(self) -> int | None:
         with self._lock:
@@ -311,6 +325,7 @@ class _Agenda:
         """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
         with self._lock:
             self._engine.drain()
+        self._call_back()
 
     def find_run(self, run_id: int) -> JobRun | TaskRun | None:
         with self._lock:

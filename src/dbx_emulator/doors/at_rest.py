@@ -1,21 +1,58 @@
 """Whether a thread has come to rest: whether it waits for somebody else, and is about to do nothing by itself.
 
-Nothing tells so but where the thread is. It is at rest if the innermost Python code that it runs is the standard
-library's, in a module that waits for others, and if it stays at one instruction there for a while. A thread at
-work is elsewhere, or moves on. A thread that waits for a socket is at work: somebody's answer is under way.
+Nothing tells so but where the thread is. It is at rest if the innermost Python code that it runs is one of the
+functions of the standard library that wait, if nobody has woken it there already, and if it stays at one
+instruction for a while. A thread at work is elsewhere, or moves on. A thread that waits for a socket is at work:
+somebody's answer is under way.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from types import FrameType
 
-__all__ = ["Stillness", "describe_place", "is_stdlib", "is_waiting"]
+__all__ = ["Stillness", "describe_place", "is_in_loop", "is_stdlib"]
 
-#: Modules of the standard library in which a thread waits for another one, for a process or for its loop.
-_WAITING = frozenset(
-    {"asyncio", "concurrent", "multiprocessing", "queue", "selectors", "subprocess", "threading"}
-)
+Frames = Mapping[int, FrameType]
+
+
+def _is_unnoticed(frame: FrameType, _frames: Frames) -> bool:
+    """Say whether nobody has notified a condition's waiter: whoever does takes it off the condition's list."""
+    names = frame.f_locals
+    waiters = getattr(names.get("self"), "_waiters", ())
+    return any(waiter is names.get("waiter") for waiter in waiters)
+
+
+def _is_joined_alive(frame: FrameType, frames: Frames) -> bool:
+    """Say whether the thread that is waited for still runs. Who only asks whether it does, does not block."""
+    names = frame.f_locals
+    return bool(names.get("block", True)) and getattr(names.get("self"), "ident", None) in frames
+
+
+def _is_without_work(frame: FrameType, _frames: Frames) -> bool:
+    """Say whether nothing is in the queue of a worker."""
+    work_queue = frame.f_locals.get("work_queue")
+    return work_queue is not None and bool(work_queue.empty())
+
+
+def _is_waiting(_frame: FrameType, _frames: Frames) -> bool:
+    return True
+
+
+#: Module and function that waits → whether who is there still waits. Events, queues, futures and semaphores all
+#: come down to the condition of threading; loops to a selector, but for those that hide it.
+_WAITS: dict[tuple[str, str], Callable[[FrameType, Frames], bool]] = {
+    ("threading", "wait"): _is_unnoticed,
+    ("threading", "_wait_for_tstate_lock"): _is_joined_alive,
+    ("threading", "join"): _is_joined_alive,
+    ("concurrent.futures.thread", "_worker"): _is_without_work,
+    ("selectors", "select"): _is_waiting,
+    ("asyncio.runners", "run"): _is_waiting,
+    ("subprocess", "_try_wait"): _is_waiting,
+    ("multiprocessing.popen_fork", "poll"): _is_waiting,
+    ("multiprocessing.connection", "_recv"): _is_waiting,
+}
 
 
 class Stillness:
@@ -31,15 +68,17 @@ class Stillness:
         self._settle_seconds = settle_seconds
         self._seen: dict[int, tuple[FrameType, int, float]] = {}
 
-    def is_still(self, ident: int, frame: FrameType | None, now: float) -> bool:
+    def is_still(self, ident: int, frames: Frames, now: float) -> bool:
         """Say whether a thread is at rest.
 
         Args:
             ident: Which thread.
-            frame: Where it is; `None` if it runs no Python, as before its start and after its end.
+            frames: Where all threads are; one that runs no Python, before its start or after its end, is nowhere.
             now: Real time, in seconds since any fixed moment.
         """
-        if frame is None or not is_waiting(frame):
+        frame = frames.get(ident)
+        waits = None if frame is None else _WAITS.get((_module(frame), frame.f_code.co_name))
+        if frame is None or waits is None or not waits(frame, frames):
             self._seen.pop(ident, None)
             return False
         # The frame itself is kept, so that no other can be at its address.
@@ -49,9 +88,9 @@ class Stillness:
         return now - seen[2] >= self._settle_seconds
 
 
-def is_waiting(frame: FrameType) -> bool:
-    """Say whether a frame is in code that waits for others."""
-    return _root(frame) in _WAITING
+def is_in_loop(frame: FrameType) -> bool:
+    """Say whether a thread runs nothing but the machinery of an event loop, or our own look into it."""
+    return _root(frame) in {"asyncio", "dbx_emulator", "selectors"}
 
 
 def is_stdlib(frame: FrameType) -> bool:
@@ -70,6 +109,10 @@ def describe_place(frame: FrameType | None) -> str:
     return f"at {place.f_code.co_filename}:{place.f_lineno} in {place.f_code.co_name}"
 
 
-def _root(frame: FrameType) -> str:
+def _module(frame: FrameType) -> str:
     name: str = frame.f_globals.get("__name__") or ""
-    return name.partition(".")[0]
+    return name
+
+
+def _root(frame: FrameType) -> str:
+    return _module(frame).partition(".")[0]

@@ -13,16 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from typing import Any
+from dataclasses import dataclass
 
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator.doors.at_rest import Stillness, describe_place, is_waiting
+from dbx_emulator.doors.at_rest import Stillness, describe_place, is_in_loop
 from dbx_emulator.doors.callers import describe_caller
+from dbx_emulator.doors.enrolment import Enrolment
+from dbx_emulator.doors.loop_look import GLANCE_SECONDS, Look
 
-__all__ = ["Enrolment", "Sleepers", "real_sleep"]
+__all__ = ["Sleepers", "real_sleep"]
 
 #: What sleeps in truth, whoever is patched.
 real_sleep = time.sleep
@@ -33,65 +33,11 @@ _SETTLE_SECONDS = 0.002
 #: How long a thread that was just woken by another has to show itself before time moves.
 _BLINK_SECONDS = 0.0001
 
-#: How often somebody looks again whether all are at rest, and how often the others do in case nobody looks.
-_GLANCE_SECONDS = 0.001
+#: How often those look again whether all are at rest who leave that to somebody else.
 _LONG_GLANCE_SECONDS = 0.05
 
 #: How long sockets have to be quiet once anything has come over one.
 _QUIET_SECONDS = 0.02
-
-#: In how many turns of an event loop nothing may be ready but our own look: where that can be seen, where not.
-_EMPTY_TURNS = 3
-_BLIND_TURNS = 40
-
-#: The thread in which a workspace is served takes no part, whatever the patterns say.
-_SERVER_THREAD = "dbx-emulator"
-
-
-@dataclass(eq=False)
-class Enrolment:
-    """One interception under a sleeping clock, and who takes part in it.
-
-    Attributes:
-        clock: Whose time its sleepers go by.
-        host: Of the workspace, for messages.
-        threads: Patterns for the names of threads that take part besides the one that entered.
-        patience_seconds: Real seconds that a sleeper waits for time to move; `None`: without end.
-        members: The threads that are known to take part, by ident.
-    """
-
-    clock: Clock
-    host: str
-    threads: tuple[str, ...] = ()
-    patience_seconds: float | None = None
-    members: dict[int, threading.Thread] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.join()
-
-    def join(self) -> None:
-        """Let the running thread take part."""
-        thread = threading.current_thread()
-        self.members[threading.get_ident()] = thread
-
-    def enrols(self, thread: threading.Thread) -> bool:
-        """Say whether a thread takes part, by what it did or by its name."""
-        # Idents are given again after a thread's end: the thread itself counts.
-        return self.members.get(thread.ident or 0) is thread or self._names(thread)
-
-    def participants(self) -> Iterator[threading.Thread]:
-        """Yield the threads that take part and live."""
-        for ident, thread in tuple(self.members.items()):
-            if thread.is_alive():
-                yield thread
-            else:
-                self.members.pop(ident, None)
-        if self.threads:
-            yield from (thread for thread in threading.enumerate() if self._names(thread))
-
-    def _names(self, thread: threading.Thread) -> bool:
-        name = thread.name
-        return name != _SERVER_THREAD and any(fnmatchcase(name, pattern) for pattern in self.threads)
 
 
 @dataclass(eq=False)
@@ -144,7 +90,7 @@ class Sleepers:
         self._lock = threading.RLock()
         self._mover: int | None = None
         self._watcher: _Sleeper | None = None
-        self._looks: dict[asyncio.AbstractEventLoop, _Look] = {}
+        self._looks: dict[asyncio.AbstractEventLoop, Look] = {}
         self._stillness = Stillness(_SETTLE_SECONDS)
         self._progress = 0.0
         self._traffic: dict[int, tuple[int, float]] = {}
@@ -277,7 +223,7 @@ class Sleepers:
                 sleeper.signal = threading.Event()
             if self._watcher is None:
                 self._watcher = sleeper
-            seconds = _GLANCE_SECONDS if self._watcher is sleeper else _LONG_GLANCE_SECONDS
+            seconds = GLANCE_SECONDS if self._watcher is sleeper else _LONG_GLANCE_SECONDS
             self._check_patience(sleeper)
         sleeper.signal.wait(seconds)
         if not sleeper.is_awake:
@@ -387,10 +333,10 @@ class Sleepers:
         for thread in others:
             ident = thread.ident or 0
             frame = frames.get(ident)
-            if ident in idle and frame is not None and is_waiting(frame):
+            if ident in idle and frame is not None and is_in_loop(frame):
                 continue
             self._waiting = True
-            if not self._stillness.is_still(ident, frame, now):
+            if not self._stillness.is_still(ident, frames, now):
                 yield f"thread {thread.name!r} {describe_place(frame)}"
 
     def _check_patience(self, sleeper: _Sleeper) -> None:
@@ -418,65 +364,8 @@ class Sleepers:
         if look is None:
             for each in [each for each in self._looks if each.is_closed()]:
                 del self._looks[each]
-            look = self._looks[loop] = _Look(self, loop)
+            look = self._looks[loop] = Look(self, loop)
         look.start()
-
-
-class _Look:
-    """Looks into an event loop until nothing is ready there any more, and moves time then.
-
-    Args:
-        sleepers: Whose tasks sleep there.
-        loop: The loop of the running thread.
-    """
-
-    def __init__(self, sleepers: Sleepers, loop: asyncio.AbstractEventLoop) -> None:
-        self._sleepers = sleepers
-        self._loop = loop
-        # asyncio's own loops show what is ready; others do not, and are given more turns.
-        self._ready: Any = getattr(loop, "_ready", None)
-        self._needed = _BLIND_TURNS if self._ready is None else _EMPTY_TURNS
-        self._turns = 0
-        self._is_going = False
-        self.ident = threading.get_ident()
-        self._was_idle = False
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing was left on the loop but sleepers when it was last looked into."""
-        return self._was_idle and self._loop.is_running() and self._sleepers.is_asleep_in(self._loop)
-
-    @property
-    def workers(self) -> set[threading.Thread]:
-        """The threads to which the loop hands what would block it."""
-        executor = getattr(self._loop, "_default_executor", None)
-        return set(getattr(executor, "_threads", ()))
-
-    def start(self) -> None:
-        """Look from now on, from the beginning."""
-        self._was_idle = False
-        self._turns = 0
-        self.ident = threading.get_ident()
-        if not self._is_going:
-            self._is_going = True
-            self._loop.call_soon(self._look)
-
-    def _look(self) -> None:
-        if not self._sleepers.is_asleep_in(self._loop):
-            self._is_going = self._was_idle = False
-            return
-        self._turns = 0 if self._ready else self._turns + 1
-        self._was_idle = self._turns >= self._needed
-        if not self._was_idle:
-            self._loop.call_soon(self._look)
-        elif self._sleepers.try_move():
-            self._was_idle = False
-            self._turns = 0
-            self._loop.call_soon(self._look)
-        else:
-            self._sleepers.lose_patience(self._loop)
-            self._turns -= 1
-            self._loop.call_later(_GLANCE_SECONDS, self._look)
 
 
 def _resolve(sleeper: _Sleeper) -> None:

@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator.doors.at_rest import is_stdlib
+from dbx_emulator.doors.enrolment import Enrolment
 from dbx_emulator.doors.patching import Undo
-from dbx_emulator.doors.sleepers import Enrolment, Sleepers, real_sleep
+from dbx_emulator.doors.sleepers import Sleepers, real_sleep
 from dbx_emulator.doors.virtual_modules import virtual_modules
 
 __all__ = ["PATIENCE_SECONDS", "sleep", "sleep_in_anyio", "sleep_in_asyncio", "virtual_sleep"]
