@@ -17,12 +17,30 @@ if TYPE_CHECKING:
 
 __all__ = ["databricks", "databricks_server", "databricks_session"]
 
+#: What the marker takes → what it is an argument of.
+_MARKER = {
+    "host": "workspace",
+    "token": "workspace",
+    "seed": "workspace",
+    "profiles": "faults",
+    "scenarios": "scenarios",
+    "queue": "timing",
+    "cluster": "timing",
+    "run": "timing",
+    "terminating": "timing",
+    "clock": "clock",
+    "end_of_time": "clock",
+    "stall_after": "clock",
+    "leap": "clock",
+    "threads": "intercept",
+    "modules": "intercept",
+    "patience_seconds": "intercept",
+}
+
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
-
-#: What the marker takes.
-_MARKER = ("host", "token", "queue", "cluster", "run", "terminating", "scenarios", "seed")
+_HAS_PASSED = pytest.StashKey[bool]()
 
 _SEED_VARIABLE = "DBX_EMULATOR_SEED"
 
@@ -50,9 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.databricks_seed = _seed(os.environ.get(_SEED_VARIABLE) or "0" if given is None else given)
     config.addinivalue_line(
         "markers",
-        "databricks(host, token, queue, cluster, run, terminating, scenarios, seed): where the workspace of the "
-        "fixture is, what opens it, how long the stages of its runs take unless a scenario says otherwise, the "
-        "file or files of its scenarios, and what chance depends on",
+        f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
+        "is drawn from, which faults it has and in which files its scenarios are, how long the stages of its runs "
+        "take unless a scenario says otherwise, and how its time passes and for whom",
     )
 
 
@@ -68,20 +86,26 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
 
     The HTTP clients of this process reach it there, those made before the test included; other Databricks hosts
     are refused. Every `DATABRICKS_*` and `FLYTE_DATABRICKS_*` variable is taken away for the test, then host and
-    token are set to the workspace's. Its clock stands still until the test moves it.
+    token are set to the workspace's. Its clock stands still until the test moves it or somebody sleeps: what the
+    code under test sleeps, in the test's thread and in tasks made there, passes at once.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `queue`,
-    `cluster`, `run`, `terminating`, `scenarios` (a YAML file or several, relative to the test's own) and `seed`.
+    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed`, `profiles`
+    and `scenarios` (a YAML file or several, relative to the test's own); `queue`, `cluster`, `run`, `terminating`;
+    of the clock its policy as `clock`, `end_of_time`, `stall_after` and `leap`; and `threads`, `modules`,
+    `patience_seconds` as `Workspace.intercept` does.
     """
-    workspace = _make_workspace(request.node)
+    given = _read_marker(request.node)
+    workspace = _make_workspace(request.node, given)
     request.node.stash[_WORKSPACE] = workspace
     try:
-        with workspace.intercept():
+        with workspace.intercept(**given["intercept"]):
             yield workspace
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
     _warn_of_notes(request.node, workspace)
+    if request.node.stash.get(_HAS_PASSED, False):
+        _warn_of_idle_faults(request.node, workspace)
 
 
 @pytest.fixture
@@ -98,10 +122,16 @@ def databricks_server(databricks: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def databricks_session(pytestconfig: pytest.Config) -> Iterator[Workspace]:
-    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`."""
+    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`.
+
+    Its clock is moved by hand alone: nobody's sleep is virtual for the whole of a session.
+    """
+    from dbx_emulator._core.clock import Clock
     from dbx_emulator.workspace import Workspace
 
-    workspace = Workspace(_SESSION_URL, seed=pytestconfig.option.databricks_seed)
+    workspace = Workspace(
+        _SESSION_URL, clock=Clock(stall_after=1_000), seed=pytestconfig.option.databricks_seed
+    )
     with workspace.intercept():
         yield workspace
 
@@ -110,16 +140,16 @@ def databricks_session(pytestconfig: pytest.Config) -> Iterator[Workspace]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show a failing test what its workspace saw."""
     report: Any = yield
+    item.stash[_HAS_PASSED] = report.when == "call" and report.passed
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
         report.sections.extend(_sections(workspace, item))
     return report  # type: ignore[no-any-return] # what pluggy wants back
 
 
-def _make_workspace(node: pytest.Item) -> Workspace:
+def _read_marker(node: pytest.Item) -> dict[str, dict[str, Any]]:
+    """Return what the markers of a test say, by what it is an argument of."""
     from dbx_emulator._core.errors import UsageError, nearest
-    from dbx_emulator._core.outcomes import Timing
-    from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
     given: dict[str, Any] = {}
     # The marker closest to the test wins.
@@ -127,16 +157,31 @@ def _make_workspace(node: pytest.Item) -> Workspace:
         if marker.args:
             raise UsageError("@pytest.mark.databricks takes names, such as run='24h', and no bare values")
         given |= marker.kwargs
-    for name in given:
+    sorted_out: dict[str, dict[str, Any]] = {target: {} for target in _MARKER.values()}
+    for name, value in given.items():
         if name not in _MARKER:
             hint = nearest(name, _MARKER)
             raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(_MARKER)}{hint}")
-    host, token = given.pop("host", DEFAULT_URL), given.pop("token", DEFAULT_TOKEN)
-    seed = given.pop("seed", node.config.option.databricks_seed)
-    files = given.pop("scenarios", ())
-    workspace = Workspace(host, token=token, seed=seed, timing=Timing(**given))
+        sorted_out[_MARKER[name]][name] = value
+    return sorted_out
+
+
+def _make_workspace(node: pytest.Item, given: dict[str, dict[str, Any]]) -> Workspace:
+    from dbx_emulator._core.clock import Clock
+    from dbx_emulator._core.outcomes import Timing
+    from dbx_emulator.workspace import Workspace
+
+    clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]
+    workspace = Workspace(
+        **{"seed": node.config.option.databricks_seed} | given["workspace"],
+        clock=Clock(clock.pop("clock"), **clock),
+        timing=Timing(**given["timing"]),
+    )
+    files = given["scenarios"].get("scenarios", ())
     for file in [files] if isinstance(files, (str, os.PathLike)) else files:
         workspace.load_scenarios(node.path.parent / file)
+    profiles = given["faults"].get("profiles", ())
+    workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
     return workspace
 
 
@@ -193,5 +238,16 @@ def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
             pytest.PytestWarning(
                 f"{entry.method} {entry.path} was called, which dbx-emulator does not serve: "
                 f"it answered {entry.status_code} {entry.error_code}"
+            )
+        )
+
+
+def _warn_of_idle_faults(node: pytest.Item, workspace: Workspace) -> None:
+    """Say which faults had no part in a test that passed: it may not have tested what it meant to."""
+    for fault in workspace.faults.never_struck():
+        node.warn(
+            pytest.PytestWarning(
+                f"{fault.kind} on {fault.route} never struck, and the test passed without it: "
+                f"{fault.describe_idleness()}"
             )
         )

@@ -5,7 +5,7 @@ Owns every change of a record. It does not know HTTP; the workspace holds its lo
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from datetime import datetime, timezone
 from functools import partial
 
@@ -30,16 +30,12 @@ from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun
 from dbx_emulator._core.scenarios import OnSuccess, Scenarios
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
 from dbx_emulator._core.store import RunStore
-from dbx_emulator._core.terminations import RETRIED, TERMINATIONS
+from dbx_emulator._core.terminations import TERMINATIONS
 
 __all__ = ["Engine"]
 
 #: What happens to a task that no scenario takes.
 _USUAL = Fate((Outcome(),))
-
-#: How often the service tries again at most, where it was told to do so for ever.
-#: Source: [runs.retries.most] assumed: MicrosoftDocs/azure-docs#114136 reports a cap of 5000 retries
-_MOST_RETRIES = 5_000
 
 
 class Engine:
@@ -50,6 +46,10 @@ class Engine:
         timing: How long stages take where no scenario says otherwise.
         scenarios: What happens to runs; consulted when one is created.
         draws: Where chance comes from.
+
+    Attributes:
+        store: The runs.
+        to_call: Whom somebody has to call, with which run, because the run succeeded; oldest first.
     """
 
     def __init__(
@@ -61,8 +61,7 @@ class Engine:
         self._scenarios = scenarios
         self._draws = draws or Draws()
         self._heap = EventHeap()
-        self._names: Counter[str] = Counter()
-        self._to_call: list[tuple[OnSuccess, JobRun]] = []
+        self.to_call: deque[tuple[OnSuccess, JobRun]] = deque()
 
     def drain(self) -> int:
         """Let everything happen that is due by now, in order, and return what it took for now."""
@@ -78,10 +77,13 @@ class Engine:
         due = (task_run.due for task_run in job_run.latest.values())
         return min((each.deadline_ms for each in due if each is not None), default=None)
 
-    def take_calls(self) -> list[tuple[OnSuccess, JobRun]]:
-        """Return whom to call with which run, since runs succeeded, and forget it."""
-        calls, self._to_call = self._to_call, []
-        return calls
+    def polled(self, job_run: JobRun) -> None:
+        """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
+        if self._clock.policy != "per-poll" or job_run.is_terminal:
+            return
+        deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
+        if deadline_ms is not None:
+            self._clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
 
     def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
@@ -94,14 +96,13 @@ class Engine:
         if token and (existing := self.store.find_by_token(token)) is not None:
             return existing
         now_ms = self._clock.tick()
-        self._names[submitted.run_name] += 1
         job_run = JobRun(
             run_id=self.store.new_run_id(),
             job_id=self.store.new_job_id(),
             submitted=submitted,
             creator_user_name=principal.user_name,
             start_time_ms=now_ms,
-            key=(submitted.run_name, self._names[submitted.run_name]),
+            key=self.store.new_key(submitted.run_name),
         )
         claim = self._scenarios.claim(submitted, job_id=job_run.job_id, key=job_run.key)
         job_run.on_success, job_run.notes = claim.on_success, claim.notes
@@ -239,15 +240,12 @@ class Engine:
         Source: [runs.retries.interval] sdk: databricks-sdk-py, jobs.py (SubmitTask, min_retry_interval_millis:
         counted from the start of the failed attempt)
         """
-        most = ended.task.max_retries if ended.task.max_retries >= 0 else _MOST_RETRIES
-        is_unwanted = ended.cancel_ms is not None or job_run.is_cancelling
-        if is_unwanted or ended.code not in RETRIED or ended.attempt_number >= most:
+        if job_run.is_cancelling or not ended.is_to_be_retried:
             return False
         attempt = self._make_attempt(
             job_run, ended.task, ended.fate, at_ms, attempt_number=ended.attempt_number + 1
         )
         self.store.add_task_run(job_run, attempt)
-        _count(job_run, ended.life_cycle_state, -1)
         self._enter(job_run, attempt, at_ms)
         due_ms = max(at_ms, ended.start_time_ms + ended.task.min_retry_interval_ms)
         self._schedule(job_run, attempt, Event.RETRY_DUE, due_ms)
@@ -279,7 +277,7 @@ class Engine:
             job_run.end_time_ms = at_ms
             self.store.ended(job_run)
             if job_run.result_state is ResultState.SUCCESS:
-                self._to_call.extend((call, job_run) for call in job_run.on_success)
+                self.to_call.extend((call, job_run) for call in job_run.on_success)
         job_run.rendered.clear()
 
 
@@ -291,7 +289,7 @@ _ENDING = frozenset({Event.WORK_ENDED, Event.PLATFORM_FAILED, Event.SKIP_DECIDED
 
 
 def _count(job_run: JobRun, state: LifeCycleState, change: int) -> None:
-    """Count a latest attempt that comes into a state or leaves it; a state that none is in has no entry."""
+    """Count a task run that comes into a state or leaves it; a state that none is in has no entry."""
     count = job_run.states.get(state, 0) + change
     if count:
         job_run.states[state] = count

@@ -235,8 +235,8 @@ def derive_job_run(
     are blocked or pending. At the end one failed task makes it INTERNAL_ERROR over tasks that are TERMINATED.
 
     Args:
-        task_runs: The latest attempt of each task; looked at only if all are over.
-        states: The states that any of them is in.
+        task_runs: The latest attempt of each task; looked at only if all are over, or soon will be.
+        states: The states that any of them, or any earlier attempt, is in.
         is_cancelling: Whether a cancel of the whole run has begun to take effect.
 
     Source: [runs.get.parent-failed] measured: databricks/cli, libs/testserver/jobs.go (terminateRun)
@@ -244,7 +244,9 @@ def derive_job_run(
     """
     if states <= TERMINAL:
         return _derive_end(task_runs, is_cancelling=is_cancelling)
-    if is_cancelling or states <= TERMINAL | {_L.TERMINATING}:
+    if is_cancelling or (
+        states <= TERMINAL | {_L.TERMINATING} and not any(each.is_to_be_retried for each in task_runs)
+    ):
         return JobRunState(_L.TERMINATING)
     if states & _BEGUN:
         return JobRunState(_L.RUNNING, message=MESSAGES[_L.RUNNING])

@@ -15,8 +15,14 @@ from dbx_emulator._core.outcomes import Fate, Outcome, StageTimes
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.scenarios import OnSuccess
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
+from dbx_emulator._core.terminations import RETRIED
 
 __all__ = ["JobRun", "SubmittedRun", "SubmittedTask", "TaskRun", "TimelineEntry"]
+
+
+#: How often the service tries again at most, where it was told to do so for ever.
+#: Source: [runs.retries.most] assumed: MicrosoftDocs/azure-docs#114136 reports a cap of 5000 retries
+_MOST_RETRIES = 5_000
 
 
 class TimelineEntry(NamedTuple):
@@ -149,6 +155,12 @@ class TaskRun:
         return self.life_cycle_state in TERMINAL
 
     @property
+    def is_to_be_retried(self) -> bool:
+        """Whether it failed and the service is going to try again, unless the run above is cancelled."""
+        most = self.task.max_retries if self.task.max_retries >= 0 else _MOST_RETRIES
+        return self.code in RETRIED and self.attempt_number < most and self.cancel_ms is None
+
+    @property
     def state_message(self) -> str:
         """The text that goes with its state."""
         return self.end_message if self.is_terminal else MESSAGES[self.life_cycle_state]
@@ -170,7 +182,7 @@ class JobRun:
         task_runs: The task runs: the first attempts in the order of the tasks, then further ones as they came.
         latest: The latest attempt of each task, by task key, in the order of the tasks.
         downstream: The tasks that depend on a task directly, by its task key.
-        states: How many of the latest attempts are in each state that any is in.
+        states: How many of its task runs are in each state that any is in.
         is_cancel_requested: Whether a user asked to cancel the whole run.
         is_cancelling: Whether that has begun to take effect.
         on_success: Whom to call when it succeeded.

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -46,6 +47,9 @@ class _Recorder:
         return Reply(200, b"{}", ((b"content-type", b"application/json"),))
 
     def pass_time(self, ms: int) -> None:
+        raise NotImplementedError
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
         raise NotImplementedError
 
     def real_seconds(self, ms: int) -> float:
