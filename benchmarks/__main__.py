@@ -12,5 +12,5 @@ if __name__ == "__main__":
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}"
     )
-    for gate in (gates.in_process, gates.on_the_socket, *doors.DOORS):
+    for gate in (gates.in_process, gates.beside_other_rules, gates.on_the_socket, *doors.DOORS):
         print(gate())

@@ -19,7 +19,7 @@ from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.durations import Duration
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator._core.faults import Faults, Profile
+from dbx_emulator._core.faults import Faults, Gate, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
@@ -89,6 +89,7 @@ class Workspace:
         self.clock = clock or Clock()
         self.scenarios = Scenarios()
         self.faults = Faults(API_ROUTES, clock=self.clock, draws=Draws(seed), on_profile=self._apply_profile)
+        self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
@@ -177,7 +178,13 @@ class Workspace:
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits."""
         with self._lock:
-            return self._dispatcher.dispatch(request)
+            self.gate.hold()
+            try:
+                reply = self._dispatcher.dispatch(request)
+            finally:
+                self.gate.let_go()
+        self.gate.settle()
+        return reply
 
     def pass_time(self, ms: int) -> None:
         """Let virtual milliseconds pass that a client in process spends waiting for an answer."""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dbx_emulator._core.faults import Gate
+
 __all__ = [
     "Fin",
     "HalfClose",
@@ -133,6 +135,11 @@ class RequestHandler(Protocol):
 
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """Who gets in at all."""
         ...
 
     @property

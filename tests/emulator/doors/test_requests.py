@@ -18,6 +18,7 @@ from urllib3.util import Retry
 
 from dbx_emulator import StatusFault, UsageError, WireFault, Workspace
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from tests.emulator.support import flat_body
 
 from .teapot import teapot
@@ -47,6 +48,11 @@ class _Recorder:
 
     def pass_time(self, ms: int) -> None:
         raise NotImplementedError
+
+    @property
+    def gate(self) -> Gate:
+        """A gate that is open."""
+        return Workspace().gate
 
     def real_seconds(self, ms: int) -> float:
         raise NotImplementedError
