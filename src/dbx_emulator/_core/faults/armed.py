@@ -145,6 +145,10 @@ class Faults:
         """Say whether any fault is armed for a route."""
         return route in self._by_route
 
+    def watches_early(self, route: str) -> bool:
+        """Say whether any fault of a route strikes before the credentials are looked at."""
+        return route in self._early_routes
+
     def striking(self, call: FaultCall, *, is_early: bool = False) -> Fault | None:
         """Count a call and return the fault that strikes it, or `None`.
 
@@ -263,6 +267,9 @@ class Faults:
                 by_route.setdefault(route, []).append(fault)
         self._remembered: dict[object, tuple[Fault, ...]] = {}
         self._by_route = by_route
+        self._early_routes = {
+            route for route, rules in by_route.items() if any(rule.point == "before_auth" for rule in rules)
+        }
         self._lags = [fault for fault in self._rules if isinstance(fault, ReadLag)]
         self._at_connections = [fault for fault in self._rules if isinstance(fault, ConnectionFault)]
 
