@@ -30,10 +30,13 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 
 
 def _is_refused(client: httpx.Client) -> bool:
+    """Say whether a call is refused; one on a connection that is just ending is neither refused nor answered."""
     try:
         client.get(_LIST)
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:
+        pass
     return False
 
 
@@ -79,9 +82,10 @@ def test_gate_follows_a_clock_that_runs() -> None:
     clock = Clock("scaled", speed=1_000, real_ms=lambda: time.perf_counter() * 1_000)
     workspace = Workspace(clock=clock)
     with workspace.serve() as server, _client(server.url, workspace) as client:
-        workspace.faults.add(ConnectionFault(window=("5m", "15m")))
-        assert not _is_refused(client)
+        workspace.faults.add(ConnectionFault(window=("5m", "10h")))
         _wait_until(lambda: _is_refused(client))
+        # All but the last minutes at once, so that the test need not wait for hours either.
+        clock.advance("9h50m")
         _wait_until(lambda: not _is_refused(client))
 
 
@@ -90,10 +94,11 @@ def test_gate_can_be_closed_over_http() -> None:
     clock = Clock("scaled", speed=1_000, real_ms=lambda: time.perf_counter() * 1_000)
     workspace = Workspace(clock=clock)
     with workspace.serve() as server, _client(server.url, workspace) as client:
-        body = {"kind": "connection", "window": ["0s", "10m"]}
+        body = {"kind": "connection", "window": ["0s", "10h"]}
         assert client.post("/__dbx/faults", json=body).status_code == 200
-        assert _is_refused(client)
-        _wait_until(lambda: not _is_refused(client))
+        _wait_until(lambda: _is_refused(client))
+        clock.advance("10h")
+        assert not _is_refused(client)
 
 
 def test_gate_can_be_closed_by_a_call_without_any_door() -> None:
