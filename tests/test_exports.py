@@ -15,6 +15,7 @@ EMULATOR = [
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
+    "Match",
     "Outcome",
     "RateLimit",
     "ReadLag",

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from dbx_emulator._core.faults import StatusFault as StatusFault
     from dbx_emulator._core.faults import WireFault as WireFault
     from dbx_emulator._core.journal import JournalEntry as JournalEntry
+    from dbx_emulator._core.outcomes import Outcome as Outcome
+    from dbx_emulator._core.outcomes import Timing as Timing
     from dbx_emulator._core.runs import JobRun as JobRun
     from dbx_emulator._core.runs import TaskRun as TaskRun
-    from dbx_emulator._core.scenarios import Outcome as Outcome
-    from dbx_emulator._core.scenarios import Timing as Timing
+    from dbx_emulator._core.scenarios import Match as Match
     from dbx_emulator._core.states import LifeCycleState as LifeCycleState
     from dbx_emulator._core.states import ResultState as ResultState
     from dbx_emulator._core.states import TerminationCode as TerminationCode
@@ -40,7 +41,8 @@ _HOMES = {
     "JournalEntry": "dbx_emulator._core.journal",
     "LifeCycleState": "dbx_emulator._core.states",
     "LostResponse": "dbx_emulator._core.faults",
-    "Outcome": "dbx_emulator._core.scenarios",
+    "Match": "dbx_emulator._core.scenarios",
+    "Outcome": "dbx_emulator._core.outcomes",
     "RateLimit": "dbx_emulator._core.faults",
     "ReadLag": "dbx_emulator._core.faults",
     "ResultState": "dbx_emulator._core.states",
@@ -48,7 +50,7 @@ _HOMES = {
     "TaskRun": "dbx_emulator._core.runs",
     "TerminationCode": "dbx_emulator._core.states",
     "TerminationType": "dbx_emulator._core.states",
-    "Timing": "dbx_emulator._core.scenarios",
+    "Timing": "dbx_emulator._core.outcomes",
     "UsageError": "dbx_emulator._core.errors",
     "WireFault": "dbx_emulator._core.faults",
     "Workspace": "dbx_emulator.workspace",
@@ -64,6 +66,7 @@ __all__ = [
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
+    "Match",
     "Outcome",
     "RateLimit",
     "ReadLag",

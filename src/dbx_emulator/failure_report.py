@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbx_emulator._core.clock import EPOCH_MS
 from dbx_emulator._core.journal import JournalEntry
-from dbx_emulator._core.runs import JobRun
+from dbx_emulator._core.runs import JobRun, TimelineEntry
 from dbx_emulator.workspace import Workspace
 
 __all__ = ["describe_faults", "describe_journal", "describe_replay", "describe_timelines"]
@@ -53,9 +53,17 @@ def _describe_call(entry: JournalEntry) -> str:
 
 
 def _describe_run(job_run: JobRun) -> str:
-    changes = [f"{_elapsed(at_ms)} {task_key} {state.value}" for at_ms, task_key, state in job_run.timeline]
+    changes = [
+        f"{_elapsed(entry.at_ms)} {_attempt(entry)} {entry.life_cycle_state.value}"
+        for entry in job_run.timeline
+    ]
     states = " → ".join(changes)
     return f"run {job_run.run_id} {job_run.run_name!r}: {states}"
+
+
+def _attempt(entry: TimelineEntry) -> str:
+    """Return a task's key, with the number of the attempt from the second on."""
+    return f"{entry.task_key}[{entry.attempt_number}]" if entry.attempt_number else entry.task_key
 
 
 def _elapsed(at_ms: int) -> str:

@@ -100,7 +100,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def _make_workspace(node: pytest.Item) -> Workspace:
     from dbx_emulator._core.errors import UsageError, nearest
-    from dbx_emulator._core.scenarios import Timing
+    from dbx_emulator._core.outcomes import Timing
     from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
     allowed = ("host", "token", "seed", "profiles", "queue", "cluster", "run", "terminating")

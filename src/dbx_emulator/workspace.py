@@ -21,9 +21,10 @@ from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.faults import Faults, Gate, Profile
 from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
-from dbx_emulator._core.scenarios import Scenarios, Timing
+from dbx_emulator._core.scenarios import Scenarios
 from dbx_emulator._core.tokens import Tokens
 from dbx_emulator.doors.missing import needs
 
@@ -87,14 +88,18 @@ class Workspace:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
         self.workspace_id = workspace_id
         self.clock = clock or Clock()
-        self.scenarios = Scenarios()
-        self.faults = Faults(API_ROUTES, clock=self.clock, draws=Draws(seed), on_profile=self._apply_profile)
+        draws = Draws(seed)
+        self.scenarios = Scenarios(draws=draws)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=draws, on_profile=self._apply_profile)
         self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
-        self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
+        self._depth = 0
+        self._engine = Engine(
+            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=draws
+        )
         self.clock.on_move(self._drain)
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
@@ -169,22 +174,38 @@ class Workspace:
         """Do what a profile does besides arming faults."""
         if profile.first_run_id is not None:
             self._engine.store.start_ids_at(profile.first_run_id)
+        for match, outcome in profile.scenarios:
+            self.scenarios.add(match, [outcome])
 
     def _drain(self) -> None:
         """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
         with self._lock:
             self._engine.drain()
+        self._call_back()
 
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits."""
         with self._lock:
+            self._depth += 1
             self.gate.hold()
             try:
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()
+                self._depth -= 1
         self.gate.settle()
+        self._call_back()
         return reply
+
+    def _call_back(self) -> None:
+        """Call, without the lock, whom scenarios want called about runs that succeeded."""
+        while self._engine.to_call:
+            with self._lock:
+                # Within a control call that moves the clock, it is the call around it that lets go of the lock.
+                if self._depth or not self._engine.to_call:
+                    return
+                call, job_run = self._engine.to_call.popleft()
+            call(job_run)
 
     def pass_time(self, ms: int) -> None:
         """Let virtual milliseconds pass that a client in process spends waiting for an answer."""

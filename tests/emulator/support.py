@@ -14,8 +14,9 @@ import dbx_emulator
 from dbx_emulator import Clock, Timing, Workspace
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.engine import Engine
+from dbx_emulator._core.outcomes import Outcome
 from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun
-from dbx_emulator._core.scenarios import Outcome, Scenarios
+from dbx_emulator._core.scenarios import Scenarios
 
 Json = dict[str, Any]
 
@@ -137,7 +138,7 @@ def make_engine(
     return Engine(clock=clock, timing=timing or Timing(), scenarios=scenarios), clock, scenarios
 
 
-def submitted_task(task_key: str = "only", *depends_on: str) -> SubmittedTask:
+def submitted_task(task_key: str = "only", *depends_on: str, **fields: Any) -> SubmittedTask:
     """Return a task that was found valid."""
     return SubmittedTask(
         task_key=task_key,
@@ -145,11 +146,16 @@ def submitted_task(task_key: str = "only", *depends_on: str) -> SubmittedTask:
         has_new_cluster=True,
         existing_cluster_id="",
         spec=b'{"notebook_task":{"notebook_path":"/etl"}}',
+        **fields,
     )
 
 
 def submitted_run(
-    *tasks: SubmittedTask, is_flat: bool = False, run_name: str = "run", idempotency_token: str = ""
+    *tasks: SubmittedTask,
+    is_flat: bool = False,
+    run_name: str = "run",
+    idempotency_token: str = "",
+    tags: Mapping[str, str] | None = None,
 ) -> SubmittedRun:
     """Return a run that was found valid."""
     return SubmittedRun(
@@ -158,6 +164,7 @@ def submitted_run(
         is_flat=is_flat,
         idempotency_token=idempotency_token,
         spec=b"{}",
+        tags=tags or {},
     )
 
 

@@ -78,11 +78,7 @@ def test_run_in_hand_moves_with_the_clock() -> None:
     ("outcome", "is_cancelled"),
     [
         pytest.param(Outcome(run="24h", notebook_output="42", logs="done"), True, id="cancelled"),
-        pytest.param(
-            Outcome(termination_code="CLUSTER_ERROR", notebook_output="42", logs="done"),
-            False,
-            id="never-began",
-        ),
+        pytest.param(Outcome(termination_code="CLUSTER_ERROR"), False, id="never-began"),
     ],
 )
 @pytest.mark.parametrize("body", [pytest.param(NOTEBOOK, id="notebook"), pytest.param(PYTHON, id="python")])

@@ -9,9 +9,9 @@ import threading
 import pytest
 
 import dbx_emulator
-from dbx_emulator import Clock, Timing, UsageError, Workspace
+from dbx_emulator import Clock, JobRun, Outcome, Timing, UsageError, Workspace
 from dbx_emulator._core.clock import EPOCH_MS
-from tests.emulator.support import Caller, environment, flat_body, graph_body, task
+from tests.emulator.support import Caller, environment, flat_body, graph_body, send, task
 
 
 def test_workspace_says_where_it_is_and_what_opens_it() -> None:
@@ -145,3 +145,40 @@ def test_front_door_is_lazy() -> None:
     assert set(dbx_emulator.__all__) <= set(dir(dbx_emulator))
     with pytest.raises(AttributeError, match="has no attribute 'Workspacez'"):
         getattr(dbx_emulator, "Workspacez")  # noqa: B009 - mypy knows that it is missing
+
+
+def test_success_is_told_to_the_author_of_the_test() -> None:
+    """After the event, with the run, without the lock: the callable may look around and call the API."""
+    workspace = Workspace()
+    seen: list[tuple[int, str, str]] = []
+
+    def tell(run: JobRun) -> None:
+        other = threading.Thread(
+            target=lambda: seen.append((run.run_id, run.run_name, run.life_cycle_state.value))
+        )
+        other.start()
+        other.join()
+        Caller(workspace).submit(flat_body("next"))
+
+    workspace.scenarios.add("etl", [Outcome()], on_success=tell)
+    run_id = Caller(workspace).submit(flat_body("etl"))
+    assert seen == []
+    workspace.clock.advance("1h")
+    assert seen == [(run_id, "etl", "TERMINATED")]
+    assert [run.run_name for run in workspace.runs] == ["etl", "next"]
+
+
+def test_success_found_out_by_a_control_call_is_told_after_it() -> None:
+    """Whoever moves the clock over HTTP gets the callables called as well, once the answer is made."""
+    workspace = Workspace()
+    seen: list[bool] = []
+
+    def tell(_run: JobRun) -> None:
+        free = threading.Thread(target=lambda: seen.append(len(workspace.runs) == 1))
+        free.start()
+        free.join()
+
+    workspace.scenarios.add("*", [Outcome()], on_success=tell)
+    Caller(workspace).submit()
+    assert send(workspace, "POST", "/__dbx/clock", b'{"advance": "1h"}').status_code == 200
+    assert seen == [True]

@@ -52,10 +52,10 @@ class Codec:
         Raises:
             ApiError: 400 for more than 100 tasks below version 2.2, or for a page token that is none.
         """
-        key = version if task_run is None or job_run.is_flat else f"{version}/{task_run.run_id}"
+        key = version if task_run is None else f"{version}/{task_run.run_id}"
         if not page_token and (rendered := job_run.rendered.get(key)) is not None:
             return rendered
-        if task_run is not None and not job_run.is_flat:
+        if task_run is not None:
             run = self._task_run_alone(job_run, task_run)
         else:
             run = self._run(job_run)
@@ -78,16 +78,17 @@ class Codec:
         job_run.rendered[key] = msgspec.json.encode(run)
         return job_run.rendered[key]
 
-    def get_run_output(self, job_run: JobRun, task_run: TaskRun) -> bytes:
-        """Return the body of runs/get-output.
+    def get_run_output(self, job_run: JobRun, task_run: TaskRun | None) -> bytes:
+        """Return the body of runs/get-output for a task run; `None` is the latest attempt of a flat run.
 
         Source: [runs.get-output.shape] sdk: databricks-sdk-py, jobs.py (RunOutput)
         """
-        output: dict[str, Any] = {
-            "metadata": self._run(job_run) | {"tasks": [self._task(job_run, task_run)]}
-            if job_run.is_flat
-            else self._task_run_alone(job_run, task_run)
-        }
+        if task_run is None:
+            task_run = next(iter(job_run.latest.values()))
+            metadata = self._run(job_run) | {"tasks": [self._task(job_run, task_run)]}
+        else:
+            metadata = self._task_run_alone(job_run, task_run)
+        output: dict[str, Any] = {"metadata": metadata}
         spec = msgspec.json.decode(task_run.task.spec)
         outcome = task_run.outcome
         is_over = task_run.is_terminal and task_run.code is outcome.code
@@ -106,7 +107,6 @@ class Codec:
 
     def _run(self, job_run: JobRun) -> dict[str, Any]:
         """Return what runs/get and runs/list have in common."""
-        only = job_run.task_runs[0] if len(job_run.task_runs) == 1 else None
         spec: dict[str, Any] = msgspec.json.decode(job_run.submitted.spec)
         return (
             {
@@ -117,7 +117,7 @@ class Codec:
                 "state": _state(job_run.state),
                 "start_time": job_run.start_time_ms,
             }
-            | _durations(only)
+            | _durations(job_run.only)
             | {"end_time": job_run.end_time_ms}
             | _run_duration(job_run.start_time_ms, job_run.end_time_ms)
             | {
@@ -137,7 +137,7 @@ class Codec:
         Source: [runs.get.flat-task-run-id] measured: flyteorg/flytekit#1935 (2.1 says `tasks`, same run id)
         """
         if version == "2.0" and job_run.is_flat:
-            return self._flat_fields(job_run.task_runs[0])
+            return self._flat_fields(next(iter(job_run.latest.values())))
         if version != "2.2" and len(job_run.task_runs) > _TASKS_PER_PAGE:
             raise too_many_tasks(len(job_run.task_runs))
         start = read_page_token(page_token) if page_token else 0
@@ -177,7 +177,7 @@ class Codec:
             | {"end_time": task_run.end_time_ms}
             | _run_duration(task_run.start_time_ms, task_run.end_time_ms)
             | _cluster_instance(task_run)
-            | {"attempt_number": 0, "status": _status(state)}
+            | {"attempt_number": task_run.attempt_number, "status": _status(state)}
         )
 
     def _task_run_alone(self, job_run: JobRun, task_run: TaskRun) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
 from dbx_emulator._core.journal import Journal
-from dbx_emulator._core.scenarios import Outcome, Scenario, Scenarios
+from dbx_emulator._core.outcomes import Outcome
+from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -135,13 +136,13 @@ def move_clock(call: Call) -> bytes:
 
 def list_scenarios(call: Call) -> bytes:
     """Answer GET /__dbx/scenarios."""
-    return msgspec.json.encode({"scenarios": list(call.service.control.scenarios)})
+    return msgspec.json.encode({"scenarios": [_scenario(each) for each in call.service.control.scenarios]})
 
 
 def add_scenario(call: Call) -> bytes:
     """Answer POST /__dbx/scenarios."""
     body = call.body(AddScenario)
-    return msgspec.json.encode(call.service.control.add_scenario(body.run_name, body.outcomes))
+    return msgspec.json.encode(_scenario(call.service.control.add_scenario(body.run_name, body.outcomes)))
 
 
 def clear_scenarios(call: Call) -> bytes:
@@ -232,6 +233,14 @@ def clear_journal(call: Call) -> bytes:
     """Answer DELETE /__dbx/journal."""
     call.service.control.journal.clear()
     return b"{}"
+
+
+def _scenario(scenario: Scenario) -> JsonObject:
+    return {
+        "run_name": scenario.match.run_name,
+        "outcomes": list(scenario.outcomes),
+        "matched": scenario.matched,
+    }
 
 
 def _describe(fault: Fault) -> JsonObject:

@@ -50,7 +50,7 @@ def get_run_output(call: Call) -> bytes:
     Source: [runs.get-output.parent] measured: databricks/databricks-sdk-py#997
     """
     job_run, task_run = _find(call, call.parameters(GetRunOutput).run_id)
-    if task_run is None:
+    if task_run is None and not job_run.is_flat:
         raise invalid_parameter(
             "Retrieving the output of runs with multiple tasks is not supported. "
             "Please retrieve the output of each individual task run instead."

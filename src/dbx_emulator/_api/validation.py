@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,7 @@ def validate_submit(body: SubmitRun, *, version: str) -> SubmittedRun:
         is_flat=body.tasks is UNSET,
         idempotency_token=body.idempotency_token,
         spec=msgspec.json.encode(_integral(run_fields)),
+        tags=body.tags or {},
     )
 
 
@@ -159,7 +160,30 @@ def _validate_task(task: TaskFields, task_key: str, depends_on: tuple[str, ...])
         has_new_cluster=task.new_cluster is not UNSET,
         existing_cluster_id=task.existing_cluster_id or "",
         spec=msgspec.json.encode(spec),
+        max_retries=task.max_retries or 0,
+        min_retry_interval_ms=task.min_retry_interval_millis or 0,
+        parameters=dict(_named_parameters(spec)),
     )
+
+
+def _named_parameters(spec: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of a task's work that have names: given by name, or as `--name value`."""
+    for field in (value for name, value in spec.items() if name in _TASK_TYPES):
+        for named in ("base_parameters", "named_parameters"):
+            if isinstance(parameters := field.get(named), dict):
+                yield from ((name, str(value)) for name, value in parameters.items())
+        if isinstance(parameters := field.get("parameters"), list):
+            yield from _options([str(each) for each in parameters])
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what stands on a command line as `--name value` or `--name=value`."""
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+        name, is_given, value = argument.removeprefix("--").partition("=")
+        if argument.startswith("--") and is_given:
+            yield name, value
+        elif argument.startswith("--") and not following.startswith("--"):
+            yield name, following
 
 
 def _validate_task_type(task: TaskFields, task_key: str) -> None:

@@ -1,6 +1,6 @@
 """Which state follows which: the one place that names a next state.
 
-A *task run* is what the service executes. It is created in one of three states, and from there each event
+A *task run* is what the service executes. It is created in one of four states, and from there each event
 leads to exactly one next state; `TRANSITIONS` is the whole truth about it, and an event that a state does not
 list is a mistake of the emulator, never of a client.
 
@@ -10,11 +10,13 @@ list is a mistake of the emulator, never of a client.
        │                                                                             │
        └─SKIP_DECIDED─► SKIPPED                                    CLEANED_UP ──► TERMINATED
 
-    CANCEL_REQUESTED leads from QUEUED, PENDING and RUNNING to TERMINATING, and from BLOCKED to SKIPPED;
-    SKIP_DECIDED leads from QUEUED and PENDING to SKIPPED as well.
+    CANCEL_REQUESTED leads from QUEUED, PENDING, RUNNING and WAITING_FOR_RETRY to TERMINATING, and from BLOCKED to
+    SKIPPED; SKIP_DECIDED leads from QUEUED and PENDING to SKIPPED as well.
 
-How a task run *ended* is a termination code. `TERMINATIONS` says for each code whose fault it was, which pair
-of legacy states it shows and whether it strikes while the cluster is being set up or after the work began.
+A task run that failed and has a retry left is followed by another task run of the same task, its next *attempt*,
+which is created WAITING_FOR_RETRY and becomes PENDING on RETRY_DUE.
+
+How a task run *ended* is a termination code; the table in `terminations` says what each one means.
 
 A *job run* executes nothing: its state is derived from its task runs by `derive_job_run`, as the service does
 it. A job run that was submitted flat (without `tasks`) *is* its only task run, with the same state.
@@ -27,7 +29,7 @@ Source: [runs.lifecycle.task] documented: Databricks REST API reference, Jobs, r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -39,6 +41,7 @@ from dbx_emulator._core.states import (
     TerminationCode,
     TerminationType,
 )
+from dbx_emulator._core.terminations import TERMINATIONS
 
 if TYPE_CHECKING:
     from dbx_emulator._core.runs import TaskRun
@@ -49,13 +52,10 @@ __all__ = [
     "STAGES",
     "STATUS",
     "TERMINAL",
-    "TERMINATIONS",
     "TRANSITIONS",
     "Event",
     "JobRunState",
     "Stage",
-    "Strikes",
-    "Termination",
     "derive_job_run",
     "ends_with",
     "initial_state",
@@ -80,6 +80,7 @@ class Event(str, Enum):
     CLEANED_UP = "CLEANED_UP"
     PLATFORM_FAILED = "PLATFORM_FAILED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    RETRY_DUE = "RETRY_DUE"
 
 
 TRANSITIONS: dict[LifeCycleState, dict[Event, LifeCycleState]] = {
@@ -107,8 +108,10 @@ TRANSITIONS: dict[LifeCycleState, dict[Event, LifeCycleState]] = {
         Event.CLEANED_UP: _L.TERMINATED,
         Event.PLATFORM_FAILED: _L.INTERNAL_ERROR,
     },
-    # Retries by the service are still to come; until then nothing enters this state.
-    _L.WAITING_FOR_RETRY: {},
+    _L.WAITING_FOR_RETRY: {
+        Event.RETRY_DUE: _L.PENDING,
+        Event.CANCEL_REQUESTED: _L.TERMINATING,
+    },
     _L.TERMINATED: {},
     _L.SKIPPED: {},
     _L.INTERNAL_ERROR: {},
@@ -161,89 +164,6 @@ STAGES: dict[LifeCycleState, Stage] = {
     _L.PENDING: Stage("cluster_ms", "setup_duration_ms", Event.CLUSTER_READY),
     _L.RUNNING: Stage("run_ms", "execution_duration_ms", Event.WORK_ENDED),
     _L.TERMINATING: Stage("terminating_ms", "cleanup_duration_ms", None),
-}
-
-#: When a termination strikes: instead of the cluster becoming ready, or after the work began.
-Strikes = Literal["setup", "work"]
-
-
-@dataclass(frozen=True, slots=True)
-class Termination:
-    """How a task run ends under one termination code.
-
-    Attributes:
-        type: Whose fault it was.
-        life_cycle_state: The legacy life-cycle state at the end.
-        result_state: The legacy result at the end.
-        strikes: `setup` if instead of the cluster becoming ready, `work` if after the work began.
-        message: The state message unless a scenario gives another.
-    """
-
-    type: TerminationType
-    life_cycle_state: LifeCycleState
-    result_state: ResultState
-    strikes: Strikes = "work"
-    message: str = ""
-
-
-def _platform(
-    message: str,
-    *,
-    strikes: Strikes = "setup",
-    type: TerminationType = _T.CLIENT_ERROR,  # noqa: A002 - the API's word
-) -> Termination:
-    return Termination(type, _L.INTERNAL_ERROR, _R.FAILED, strikes, message)
-
-
-#: Source: [runs.termination.codes] sdk: databricks-sdk-py, jobs.py (TerminationCodeCode, docstrings)
-TERMINATIONS: dict[TerminationCode, Termination] = {
-    _C.SUCCESS: Termination(_T.SUCCESS, _L.TERMINATED, _R.SUCCESS),
-    _C.SUCCESS_WITH_FAILURES: Termination(_T.SUCCESS, _L.TERMINATED, _R.SUCCESS_WITH_FAILURES),
-    # Source: [runs.cancel.user-canceled] measured: Azure/azure-databricks-client, JobApiClientTest.cs
-    _C.USER_CANCELED: Termination(_T.SUCCESS, _L.TERMINATED, _R.CANCELED, message="Run cancelled by user"),
-    _C.CANCELED: Termination(_T.CLIENT_ERROR, _L.TERMINATED, _R.TIMEDOUT, message="Run timed out"),
-    _C.SKIPPED: Termination(
-        _T.CLIENT_ERROR, _L.SKIPPED, _R.UPSTREAM_FAILED, "setup", "An upstream task failed."
-    ),
-    _C.DISABLED: Termination(_T.SUCCESS, _L.SKIPPED, _R.DISABLED, "setup", "Task is disabled"),
-    _C.INTERNAL_ERROR: _platform("An internal error occurred", strikes="work", type=_T.INTERNAL_ERROR),
-    _C.DRIVER_ERROR: _platform("Could not reach driver of cluster", strikes="work", type=_T.INTERNAL_ERROR),
-    _C.CLUSTER_ERROR: _platform("Unexpected failure while waiting for the cluster to be ready"),
-    _C.CLUSTER_TERMINATED_BY_USER: _platform("The cluster was terminated by a user", strikes="work"),
-    _C.REPOSITORY_CHECKOUT_FAILED: _platform("Failed to checkout Git repository"),
-    _C.INVALID_CLUSTER_REQUEST: _platform("The cluster request is invalid"),
-    _C.INVALID_RUN_CONFIGURATION: _platform("The run configuration is invalid"),
-    _C.RESOURCE_NOT_FOUND: _platform("A resource that the run needs does not exist"),
-    # Source: [runs.get.user-error] measured: databricks/cli, libs/testserver/jobs.go
-    _C.RUN_EXECUTION_ERROR: Termination(
-        _T.CLIENT_ERROR, _L.TERMINATED, _R.FAILED, message="Workload failed, see run output for details"
-    ),
-    _C.LIBRARY_INSTALLATION_ERROR: _platform("Library installation failed for library due to user error."),
-    _C.UNAUTHORIZED_ERROR: _platform("The run is not authorized to access a resource"),
-    _C.STORAGE_ACCESS_ERROR: _platform("The storage of the run cannot be accessed"),
-    _C.FEATURE_DISABLED: _platform("A feature that the run needs is disabled"),
-    _C.CLOUD_FAILURE: _platform(
-        "The cloud provider terminated the instances of the run", strikes="work", type=_T.CLOUD_FAILURE
-    ),
-    _C.CLUSTER_REQUEST_LIMIT_EXCEEDED: _platform("Too many cluster requests"),
-    _C.WORKSPACE_RUN_LIMIT_EXCEEDED: _platform("The workspace has reached its limit of active runs"),
-    _C.MAX_CONCURRENT_RUNS_EXCEEDED: Termination(
-        _T.CLIENT_ERROR,
-        _L.SKIPPED,
-        _R.MAXIMUM_CONCURRENT_RUNS_REACHED,
-        "setup",
-        "Skipping this run because the limit of 1 maximum concurrent runs has been reached.",
-    ),
-    _C.MAX_JOB_QUEUE_SIZE_EXCEEDED: Termination(
-        _T.CLIENT_ERROR,
-        _L.SKIPPED,
-        _R.MAXIMUM_CONCURRENT_RUNS_REACHED,
-        "setup",
-        "The queue of the job is full",
-    ),
-    _C.MAX_SPARK_CONTEXTS_EXCEEDED: _platform("The cluster has too many execution contexts"),
-    _C.BREAKING_CHANGE: _platform("A breaking change of Spark", strikes="work", type=_T.INTERNAL_ERROR),
-    _C.BUDGET_POLICY_LIMIT_EXCEEDED: _platform("The limit of the budget policy is exceeded"),
 }
 
 
@@ -302,23 +222,34 @@ def ends_with(state: LifeCycleState, code: TerminationCode) -> Event | None:
 #: A job run of `tasks[]` shows the first of these states that fits its task runs.
 _ACTIVE_ORDER = (_L.RUNNING, _L.PENDING, _L.QUEUED)
 
+#: States that a task run is only in when it has ended, is about to, or an earlier attempt has.
+_BEGUN = TERMINAL | {_L.TERMINATING, _L.WAITING_FOR_RETRY}
 
-def derive_job_run(task_runs: Sequence[TaskRun], *, is_cancel_requested: bool) -> JobRunState:
+
+def derive_job_run(
+    task_runs: Collection[TaskRun], states: Set[LifeCycleState], *, is_cancelling: bool
+) -> JobRunState:
     """Return the state of a job run with `tasks[]`.
 
     It is RUNNING as soon as one task run has left its cluster's setup behind, and stays so while later ones
     are blocked or pending. At the end one failed task makes it INTERNAL_ERROR over tasks that are TERMINATED.
 
+    Args:
+        task_runs: The latest attempt of each task; looked at only if all are over, or soon will be.
+        states: The states that any of them, or any earlier attempt, is in.
+        is_cancelling: Whether a cancel of the whole run has begun to take effect.
+
     Source: [runs.get.parent-failed] measured: databricks/cli, libs/testserver/jobs.go (terminateRun)
     Source: [runs.get.parent-pending] assumed: flyteorg/flytekit#1935 shows a PENDING parent of a PENDING task
     """
-    states = [task_run.life_cycle_state for task_run in task_runs]
-    if all(state in TERMINAL for state in states):
-        return _derive_end(task_runs, is_cancel_requested=is_cancel_requested)
-    if is_cancel_requested or all(state in TERMINAL or state is _L.TERMINATING for state in states):
+    if states <= TERMINAL:
+        return _derive_end(task_runs, is_cancelling=is_cancelling)
+    if is_cancelling or (
+        states <= TERMINAL | {_L.TERMINATING} and not any(each.is_to_be_retried for each in task_runs)
+    ):
         return JobRunState(_L.TERMINATING)
-    if any(state in TERMINAL or state is _L.TERMINATING for state in states):
-        return JobRunState(_L.RUNNING, message="In run")
+    if states & _BEGUN:
+        return JobRunState(_L.RUNNING, message=MESSAGES[_L.RUNNING])
     active = next(state for state in _ACTIVE_ORDER if state in states)
     return JobRunState(active, message=MESSAGES[active])
 
@@ -339,11 +270,11 @@ MESSAGES: dict[LifeCycleState, str] = {
 _CANCELLED = frozenset({_R.CANCELED, _R.UPSTREAM_CANCELED})
 
 
-def _derive_end(task_runs: Sequence[TaskRun], *, is_cancel_requested: bool) -> JobRunState:
+def _derive_end(task_runs: Collection[TaskRun], *, is_cancelling: bool) -> JobRunState:
     executed = [task_run for task_run in task_runs if task_run.life_cycle_state is not _L.SKIPPED]
     failed = next((task_run for task_run in executed if task_run.type is not _T.SUCCESS), None)
     is_cancelled = any(task_run.result_state in _CANCELLED for task_run in task_runs)
-    if is_cancelled and (is_cancel_requested or failed is None):
+    if is_cancelled and (is_cancelling or failed is None):
         ended = TERMINATIONS[_C.USER_CANCELED]
         return JobRunState(_L.TERMINATED, _C.USER_CANCELED, ended.type, ended.result_state, ended.message)
     if failed is not None:
@@ -352,7 +283,7 @@ def _derive_end(task_runs: Sequence[TaskRun], *, is_cancel_requested: bool) -> J
             message += " This caused all downstream tasks to get skipped."
         return JobRunState(_L.INTERNAL_ERROR, failed.code, failed.type, _R.FAILED, message)
     if not executed:
-        return mirror_task_run(task_runs[0])
+        return mirror_task_run(next(iter(task_runs)))
     return JobRunState(_L.TERMINATED, _C.SUCCESS, _T.SUCCESS, _R.SUCCESS)
 
 

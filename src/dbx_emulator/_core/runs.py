@@ -5,16 +5,24 @@ Owns what is known of a run. It decides nothing: the engine changes records, the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dbx_emulator._core.events import Due
 from dbx_emulator._core.lifecycle import MESSAGES, TERMINAL, JobRunState
+from dbx_emulator._core.outcomes import Fate, Outcome, StageTimes
 from dbx_emulator._core.principals import Principal
-from dbx_emulator._core.scenarios import Outcome, StageTimes
+from dbx_emulator._core.scenarios import OnSuccess
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
+from dbx_emulator._core.terminations import RETRIED
 
 __all__ = ["JobRun", "SubmittedRun", "SubmittedTask", "TaskRun", "TimelineEntry"]
+
+
+#: How often the service tries again at most, where it was told to do so for ever.
+#: Source: [runs.retries.most] assumed: MicrosoftDocs/azure-docs#114136 reports a cap of 5000 retries
+_MOST_RETRIES = 5_000
 
 
 class TimelineEntry(NamedTuple):
@@ -24,11 +32,13 @@ class TimelineEntry(NamedTuple):
         at_ms: When, in epoch milliseconds of virtual time.
         task_key: Which task run changed.
         life_cycle_state: What it became.
+        attempt_number: Which attempt of the task it is, from 0.
     """
 
     at_ms: int
     task_key: str
     life_cycle_state: LifeCycleState
+    attempt_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,9 @@ class SubmittedTask:
         has_new_cluster: Whether the service is to make a cluster for it.
         existing_cluster_id: The cluster it names; an empty string if none.
         spec: What was submitted for it, as JSON, to be shown again by runs/get.
+        max_retries: How often the service tries again after a failure; -1 for ever.
+        min_retry_interval_ms: How long after the start of a failed attempt the next one starts at the earliest.
+        parameters: The named parameters of its work, for scenarios to match.
     """
 
     task_key: str
@@ -48,6 +61,9 @@ class SubmittedTask:
     has_new_cluster: bool
     existing_cluster_id: str
     spec: bytes
+    max_retries: int = 0
+    min_retry_interval_ms: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,7 @@ class SubmittedRun:
         is_flat: Whether the body had no `tasks`, so that the run is its only task run.
         idempotency_token: The token it was submitted with, or an empty string.
         spec: The run-level fields that are shown again, as JSON.
+        tags: Its tags, for scenarios to match.
     """
 
     run_name: str
@@ -67,17 +84,20 @@ class SubmittedRun:
     is_flat: bool
     idempotency_token: str
     spec: bytes
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
 class TaskRun:
-    """The run of one task.
+    """The run of one task: one attempt of it.
 
     Attributes:
-        run_id: Its own run id; in a flat run the job run's.
+        run_id: Its own run id; the first attempt of a flat run has the job run's.
         task: What was submitted.
-        outcome: What happens to it.
+        fate: What happens to the task, attempt by attempt.
         times: How long its stages take.
+        attempt_number: Which attempt it is, from 0.
+        open_upstream: How many of the tasks it depends on are not over.
         life_cycle_state: Where it is.
         entered_ms: When it came into its state, in epoch milliseconds.
         code: Why it ended; `None` before.
@@ -92,15 +112,18 @@ class TaskRun:
         queue_duration_ms: Time in the queue.
         cluster_id: The cluster it runs on; an empty string if it has none (yet).
         has_worked: Whether its cluster became ready.
+        cancel_ms: When it is going to obey a cancel, in epoch milliseconds; `None` if nobody asked.
         due: Its next event, or `None` if nothing is to come.
     """
 
     run_id: int
     task: SubmittedTask
-    outcome: Outcome
+    fate: Fate
     times: StageTimes
     life_cycle_state: LifeCycleState
     entered_ms: int
+    attempt_number: int = 0
+    open_upstream: int = 0
     code: TerminationCode | None = None
     type: TerminationType | None = None
     result_state: ResultState | None = None
@@ -113,7 +136,13 @@ class TaskRun:
     queue_duration_ms: int = 0
     cluster_id: str = ""
     has_worked: bool = False
+    cancel_ms: int | None = None
     due: Due | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What happens to this attempt."""
+        return self.fate.of_attempt(self.attempt_number)
 
     @property
     def task_key(self) -> str:
@@ -124,6 +153,12 @@ class TaskRun:
     def is_terminal(self) -> bool:
         """Whether nothing more can happen to it."""
         return self.life_cycle_state in TERMINAL
+
+    @property
+    def is_to_be_retried(self) -> bool:
+        """Whether it failed and the service is going to try again, unless the run above is cancelled."""
+        most = self.task.max_retries if self.task.max_retries >= 0 else _MOST_RETRIES
+        return self.code in RETRIED and self.attempt_number < most and self.cancel_ms is None
 
     @property
     def state_message(self) -> str:
@@ -144,8 +179,14 @@ class JobRun:
         end_time_ms: When it ended; 0 before.
         state: Its state, derived from its task runs at their last event.
         key: Its name and its number among the runs of that name, from 1: what chance depends on.
-        task_runs: The task runs, in the order in which the tasks were submitted.
+        task_runs: The task runs: the first attempts in the order of the tasks, then further ones as they came.
+        latest: The latest attempt of each task, by task key, in the order of the tasks.
+        downstream: The tasks that depend on a task directly, by its task key.
+        states: How many of its task runs are in each state that any is in.
         is_cancel_requested: Whether a user asked to cancel the whole run.
+        is_cancelling: Whether that has begun to take effect.
+        on_success: Whom to call when it succeeded.
+        notes: What looks like a mistake about it, in words for the author of the test.
         timeline: Every change of state of its task runs, oldest first.
         rendered: Bodies that have been rendered since the last event, by whatever key the renderer uses.
     """
@@ -159,7 +200,13 @@ class JobRun:
     end_time_ms: int = 0
     key: tuple[str, int] = ("", 1)
     task_runs: list[TaskRun] = field(default_factory=list)
+    latest: dict[str, TaskRun] = field(default_factory=dict)
+    downstream: dict[str, list[str]] = field(default_factory=dict)
+    states: dict[LifeCycleState, int] = field(default_factory=dict)
     is_cancel_requested: bool = False
+    is_cancelling: bool = False
+    on_success: list[OnSuccess] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
     rendered: dict[str, bytes] = field(default_factory=dict)
 
@@ -172,6 +219,11 @@ class JobRun:
     def is_flat(self) -> bool:
         """Whether the run was submitted without `tasks` and is its own only task run."""
         return self.submitted.is_flat
+
+    @property
+    def only(self) -> TaskRun | None:
+        """The latest attempt of its only task; `None` if it has several tasks."""
+        return next(iter(self.latest.values())) if len(self.latest) == 1 else None
 
     @property
     def life_cycle_state(self) -> LifeCycleState:

@@ -1,170 +1,179 @@
-"""What happens to a run: how long each of its stages takes and how it ends. Pure data.
+"""Which run has which fate: scenarios, what they match, and the one place where a new run claims its fate.
 
-A scenario is bound to a run when the run is created; from then on nothing can change the run's fate but a
-cancel. The n-th run whose name matches a scenario takes its n-th outcome; further runs take the last one. A
-run that no scenario matches takes the workspace's `Timing` and succeeds.
+The unit is the run, not the URL: a scenario is bound to a run when the run is created, so there is no cursor that
+concurrent runs could race for. The n-th run that a scenario takes has its n-th outcome; further runs have the
+last one. A run that no scenario takes succeeds in the workspace's `Timing`.
+
+A run can also be given a scenario by whoever submits it, without touching the emulator: by a `run_name` that ends
+in `#name`, or by the tag `dbx_scenario`. The name is that of a scenario, or else of one in the catalogue.
 """
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import NoneType
+from typing import TYPE_CHECKING
 
-from dbx_emulator._core.durations import Duration, duration_ms
+from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.states import TerminationCode
+from dbx_emulator._core.outcomes import Fate, Outcome
 
-__all__ = ["Outcome", "Scenario", "Scenarios", "StageTimes", "Timing"]
+if TYPE_CHECKING:
+    from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask
+
+__all__ = ["CHOSEN_BY_TAG", "Catalogue", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
+
+#: The tag by which a run chooses its scenario.
+CHOSEN_BY_TAG = "dbx_scenario"
+
+_CHOSEN_BY_NAME = re.compile(r"#(?P<name>[A-Za-z_][\w\-]*)\Z")
+_NAME = re.compile(r"[A-Za-z_][\w\-]*")
+
+#: The test author's own code, called with the run after it succeeded.
+OnSuccess = Callable[["JobRun"], None]
+
+#: Outcomes that come with the emulator: the outcomes of a name, or `None`, and the names there are.
+Catalogue = Callable[[str], Sequence[Outcome] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class StageTimes:
-    """How long each stage of a task run takes, in milliseconds."""
-
-    queue_ms: int
-    cluster_ms: int
-    run_ms: int
-    terminating_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long the stages of a run take unless a scenario says otherwise.
+class Match:
+    """Which runs a scenario takes: those for which all of this holds.
 
     Attributes:
-        queue: Time in QUEUED; 0 means that the run is never QUEUED.
-        cluster: Time in PENDING, while the cluster starts.
-        run: Time in RUNNING.
-        terminating: Time in TERMINATING, while the cluster is cleaned up.
+        run_name: A glob (`*`, `?`, `[…]`) over the whole `run_name`, with upper and lower case told apart.
+        task_key: A glob over task keys; then only those tasks have the scenario's fate. `*` is the whole run.
+        tags: Globs over the values of tags that the run must have.
+        parameters: Globs over the values of parameters that one of its tasks must have: of a notebook's
+            `base_parameters`, of `named_parameters`, or written as `--name value` or `--name=value`.
+        job_id: The id of its job; `None` takes every job.
+        nth: Only the run of that number, from 1, among those for which all the rest holds; `None` takes each.
+        probability: How likely it is that the scenario takes such a run, above 0 and at most 1.
 
     Raises:
-        UsageError: A duration is negative or no duration.
+        UsageError: A glob is empty, `nth` is below 1, or the probability is none.
     """
 
-    queue: Duration = "0s"
-    cluster: Duration = "2m"
-    run: Duration = "1m"
-    terminating: Duration = "2s"
+    run_name: str = "*"
+    task_key: str = "*"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    job_id: int | None = None
+    nth: int | None = None
+    probability: float = 1
 
     def __post_init__(self) -> None:
-        self.stage_times()
+        for name in ("run_name", "task_key"):
+            if not isinstance(glob := getattr(self, name), str) or not glob:
+                raise UsageError(f"{name}: {glob!r} is no glob; '*' matches every one")
+        for name in ("tags", "parameters"):
+            globs = getattr(self, name)
+            if not isinstance(globs, Mapping) or not all(isinstance(each, str) for each in globs.values()):
+                raise UsageError(
+                    f"{name}: {globs!r} is no mapping from names to globs, such as {{'team': 'data'}}"
+                )
+        if self.nth is not None and not (_is_count(self.nth) and self.nth >= 1):
+            raise UsageError(f"nth: {self.nth!r} is no number of a run; the first is 1")
+        if self.job_id is not None and not _is_count(self.job_id):
+            raise UsageError(f"job_id: {self.job_id!r} is no id of a job")
+        if isinstance(self.probability, bool) or not isinstance(self.probability, (int, float)):
+            raise UsageError(f"probability: {self.probability!r} is no number")
+        if not 0 < self.probability <= 1:
+            raise UsageError(f"probability: {self.probability!r} is not above 0 and at most 1")
 
-    def stage_times(self) -> StageTimes:
-        """Return the four durations in milliseconds."""
-        return StageTimes(
-            queue_ms=duration_ms(self.queue, name="queue"),
-            cluster_ms=duration_ms(self.cluster, name="cluster"),
-            run_ms=duration_ms(self.run, name="run"),
-            terminating_ms=duration_ms(self.terminating, name="terminating"),
-        )
+    def task_keys(self, run: SubmittedRun, *, job_id: int) -> set[str]:
+        """Return the tasks of a run that are meant; none if the run is not. Leaves `nth` and chance aside."""
+        if not (
+            fnmatch.fnmatchcase(run.run_name, self.run_name)
+            and self.job_id in (None, job_id)
+            and _has_all(run.tags, self.tags)
+            and any(_has_all(task.parameters, self.parameters) for task in run.tasks)
+        ):
+            return set()
+        return {task.task_key for task in run.tasks if self._is_meant(task, run)}
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What happens to one run: the times of its stages and its end. In a run of several tasks, to each task.
-
-    Attributes:
-        queue: Time in QUEUED; `None` takes the workspace's timing, as for the next three.
-        cluster: Time in PENDING.
-        run: Time in RUNNING.
-        terminating: Time in TERMINATING.
-        termination_code: How the run ends, as `status.termination_details.code` will say.
-        message: The state message at the end; `None` takes the usual text for the code.
-        error: `error` of runs/get-output; `None` leaves it out.
-        error_trace: `error_trace` of runs/get-output; `None` leaves it out.
-        logs: `logs` of runs/get-output, for tasks that have logs; `None` leaves it out.
-        notebook_output: The value a notebook exits with; `None` if it exits with none.
-
-    Raises:
-        UsageError: A duration is negative or no duration, the termination code is none the API knows, or a text
-            is no text.
-    """
-
-    queue: Duration | None = None
-    cluster: Duration | None = None
-    run: Duration | None = None
-    terminating: Duration | None = None
-    termination_code: TerminationCode | str = TerminationCode.SUCCESS
-    message: str | None = None
-    error: str | None = None
-    error_trace: str | None = None
-    logs: str | None = None
-    notebook_output: str | None = None
-
-    def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "termination_code", TerminationCode(self.termination_code))
-        except ValueError:
-            allowed = [code.value for code in TerminationCode]
-            found = str(self.termination_code)
-            raise UsageError(
-                f"termination_code: {found!r} is none of {', '.join(allowed)}{nearest(found, allowed)}"
-            ) from None
-        for name in ("message", "error", "error_trace", "logs", "notebook_output"):
-            if not isinstance(text := getattr(self, name), (str, NoneType)):
-                raise UsageError(f"{name}: {text!r} is no text")
-        if self.code is TerminationCode.SUCCESS and (self.error or self.error_trace):
-            raise UsageError(
-                "error: a run that succeeds has none; add termination_code='RUN_EXECUTION_ERROR'"
-            )
-        self.stage_times(Timing())
-
-    @property
-    def code(self) -> TerminationCode:
-        """The termination code, as the enum."""
-        return TerminationCode(self.termination_code)
-
-    def stage_times(self, timing: Timing) -> StageTimes:
-        """Return the durations in milliseconds, those left open taken from `timing`."""
-        return Timing(
-            queue=timing.queue if self.queue is None else self.queue,
-            cluster=timing.cluster if self.cluster is None else self.cluster,
-            run=timing.run if self.run is None else self.run,
-            terminating=timing.terminating if self.terminating is None else self.terminating,
-        ).stage_times()
+    def _is_meant(self, task: SubmittedTask, run: SubmittedRun) -> bool:
+        # A flat run is its only task, under a key that nobody gave it.
+        return self.task_key == "*" or (not run.is_flat and fnmatch.fnmatchcase(task.task_key, self.task_key))
 
 
 @dataclass(slots=True)
 class Scenario:
-    """The outcomes of the runs whose name matches.
+    """What happens to the runs that match.
 
     Attributes:
-        run_name: A glob (`*`, `?`, `[…]`) over the whole `run_name`, with upper and lower case told apart.
-        outcomes: What happens to the first, second, … run that matches; the last one repeats.
-        matched: How many runs have matched so far.
+        match: Which runs are meant.
+        outcomes: What happens to the first, second, … run that it takes; the last one repeats.
+        name: By what a run can choose it; an empty text if by nothing.
+        on_success: Called with each run that it took, after the run succeeded; `None` calls nobody.
+        matched: How many runs have matched so far, `nth` and `probability` left aside.
+        taken: How many runs it took.
 
     Raises:
-        UsageError: `run_name` is empty or there is no outcome.
+        UsageError: There is no outcome, or the name is none.
     """
 
-    run_name: str
+    match: Match
     outcomes: Sequence[Outcome]
+    name: str = ""
+    on_success: OnSuccess | None = None
     matched: int = field(default=0, compare=False)
+    taken: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.run_name:
-            raise UsageError("run_name: a scenario needs a glob over run names; '*' matches every run")
+        if isinstance(self.outcomes, Outcome):
+            raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
+        self.outcomes = tuple(self.outcomes)
         if not self.outcomes:
-            raise UsageError(f"outcomes: the scenario for {self.run_name!r} needs at least one outcome")
+            what = repr(self.name or self.match.run_name)
+            raise UsageError(f"outcomes: the scenario for {what} needs at least one outcome")
         for outcome in self.outcomes:
             if not isinstance(outcome, Outcome):
                 raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
-        self.outcomes = tuple(self.outcomes)
+        if self.name and not _NAME.fullmatch(self.name):
+            raise UsageError(
+                f"name: {self.name!r} is no name of a scenario; write letters, digits, '_' and '-', a letter first"
+            )
+        if self.on_success is not None and not callable(self.on_success):
+            raise UsageError(f"on_success: {self.on_success!r} cannot be called with the run")
 
-    def claim(self) -> Outcome:
-        """Return the outcome of the next matching run and count it."""
-        outcome = self.outcomes[min(self.matched, len(self.outcomes) - 1)]
-        self.matched += 1
+    def take(self) -> Outcome:
+        """Return the outcome of the next run that it takes and count it."""
+        outcome = self.outcomes[min(self.taken, len(self.outcomes) - 1)]
+        self.taken += 1
         return outcome
 
 
-class Scenarios:
-    """The scenarios of a workspace. Of two that match a run, the one added last is taken."""
+@dataclass(slots=True)
+class Claim:
+    """What a new run got.
 
-    def __init__(self) -> None:
+    Attributes:
+        fates: What happens to each of its tasks, by task key.
+        on_success: Whom to call when it succeeded.
+        notes: What looks like a mistake, in words for the author of the test.
+    """
+
+    fates: dict[str, Fate] = field(default_factory=dict)
+    on_success: list[OnSuccess] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Scenarios:
+    """The scenarios of a workspace. Of two that match a run, the one added last is taken.
+
+    Args:
+        draws: Where chance comes from.
+        catalogue: Outcomes that come with the emulator, by name.
+    """
+
+    def __init__(self, *, draws: Draws | None = None, catalogue: Catalogue = lambda _name: None) -> None:
+        self._draws = draws or Draws()
+        self._catalogue = catalogue
         self._scenarios: list[Scenario] = []
+        self._from_catalogue: dict[str, Scenario] = {}
 
     def __iter__(self) -> Iterator[Scenario]:
         return iter(self._scenarios)
@@ -172,29 +181,128 @@ class Scenarios:
     def __len__(self) -> int:
         return len(self._scenarios)
 
-    def add(self, run_name: str, outcomes: Iterable[Outcome]) -> Scenario:
-        """Decide what happens to the runs, created from now on, whose name matches.
+    def add(
+        self,
+        match: str | Match,
+        outcomes: Iterable[Outcome],
+        *,
+        name: str = "",
+        on_success: OnSuccess | None = None,
+    ) -> Scenario:
+        """Decide what happens to the runs, created from now on, that match.
 
         Args:
-            run_name: A glob over the whole `run_name`.
+            match: Which runs; a text is a glob over their whole `run_name`.
             outcomes: What happens to the first, second, … such run; the last one repeats.
+            name: By what a run can choose the scenario itself; empty for by nothing.
+            on_success: Called with each run that the scenario took, after the run succeeded.
 
         Raises:
-            UsageError: `run_name` is empty or there is no outcome.
+            UsageError: The match is none, there is no outcome, or the name is none or taken.
         """
-        if isinstance(outcomes, Outcome):
-            raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
-        scenario = Scenario(run_name, tuple(outcomes))
+        if isinstance(match, str):
+            match = Match(run_name=match)
+        if not isinstance(match, Match):
+            raise UsageError(f"match: {match!r} is none; write a glob over run names, or Match(tags={{…}})")
+        if name and any(each.name == name for each in self._scenarios):
+            raise UsageError(f"name: there is a scenario {name!r} already; give this one another name")
+        outcomes = outcomes if isinstance(outcomes, Outcome) else tuple(outcomes)
+        scenario = Scenario(match, outcomes, name, on_success)  # type: ignore[arg-type] # refuses what it is not
         self._scenarios.append(scenario)
         return scenario
 
     def clear(self) -> None:
         """Forget all scenarios. Runs that exist keep their fate."""
         self._scenarios.clear()
+        self._from_catalogue.clear()
 
-    def claim(self, run_name: str) -> Outcome:
-        """Return what happens to a new run of that name."""
-        for scenario in reversed(self._scenarios):
-            if fnmatch.fnmatchcase(run_name, scenario.run_name):
-                return scenario.claim()
-        return Outcome()
+    def claim(self, run: SubmittedRun, *, job_id: int, key: tuple[str, int]) -> Claim:
+        """Return what happens to a new run.
+
+        Args:
+            run: The run as it was submitted.
+            job_id: The id of its job.
+            key: Its name and its number among the runs of that name, for chance.
+        """
+        claim = Claim()
+        chosen = self._chosen(run, claim)
+        for scenario in (chosen,) if chosen else reversed(self._scenarios):
+            self._offer(scenario, run, claim, job_id=job_id, key=key, is_chosen=chosen is not None)
+            if len(claim.fates) == len(run.tasks):
+                break
+        return claim
+
+    def _offer(
+        self,
+        scenario: Scenario,
+        run: SubmittedRun,
+        claim: Claim,
+        *,
+        job_id: int,
+        key: tuple[str, int],
+        is_chosen: bool,
+    ) -> None:
+        """Let a scenario take the run, or those of its tasks that are still free."""
+        meant = (
+            {task.task_key for task in run.tasks}
+            if is_chosen
+            else scenario.match.task_keys(run, job_id=job_id)
+        )
+        free = meant - claim.fates.keys()
+        if not free:
+            return
+        scenario.matched += 1
+        if not (is_chosen or self._takes(scenario, key)):
+            return
+        outcome = scenario.take()
+        for task_key in free:
+            claim.fates[task_key] = outcome.fate_of("" if run.is_flat else task_key)
+        claim.notes.extend(_unknown_tasks(outcome, run))
+        if scenario.on_success is not None:
+            claim.on_success.append(scenario.on_success)
+
+    def _takes(self, scenario: Scenario, key: tuple[str, int]) -> bool:
+        match = scenario.match
+        if match.nth not in (None, scenario.matched):
+            return False
+        if match.probability == 1:
+            return True
+        place = next(index for index, each in enumerate(self._scenarios) if each is scenario)
+        return self._draws.fraction("scenario", scenario.name or place, *key) < match.probability
+
+    def _chosen(self, run: SubmittedRun, claim: Claim) -> Scenario | None:
+        """Return the scenario that a run asks for, if there is one of that name."""
+        by_name = _CHOSEN_BY_NAME.search(run.run_name)
+        name = run.tags.get(CHOSEN_BY_TAG, "") or (by_name["name"] if by_name else "")
+        if not name:
+            return None
+        for scenario in self._scenarios:
+            if scenario.name == name:
+                return scenario
+        outcomes = self._catalogue(name)
+        if outcomes is None:
+            known = [each.name for each in self._scenarios if each.name]
+            claim.notes.append(
+                f"the run asks for the scenario {name!r}, and there is none{nearest(name, known)}"
+            )
+            return None
+        if name not in self._from_catalogue:
+            self._from_catalogue[name] = Scenario(Match(), outcomes, name)
+        return self._from_catalogue[name]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _has_all(values: Mapping[str, str], globs: Mapping[str, str]) -> bool:
+    return all(name in values and fnmatch.fnmatchcase(values[name], glob) for name, glob in globs.items())
+
+
+def _unknown_tasks(outcome: Outcome, run: SubmittedRun) -> Iterator[str]:
+    """Yield a note for each task that an outcome names and the run does not have."""
+    task_keys = [task.task_key for task in run.tasks]
+    for glob in outcome.tasks:
+        if not fnmatch.filter(task_keys, glob):
+            hint = nearest(glob, task_keys)
+            yield f"the scenario names the task {glob!r}, and the run has {', '.join(task_keys)}{hint}"

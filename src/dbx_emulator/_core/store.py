@@ -71,10 +71,15 @@ class RunStore:
         self._active[job_run.run_id] = len(self._created)
         self._created.append(job_run)
         for task_run in job_run.task_runs:
-            self._by_id[task_run.run_id] = (job_run, task_run)
-        self._by_id[job_run.run_id] = (job_run, job_run.task_runs[0] if job_run.is_flat else None)
+            self.add_task_run(job_run, task_run)
+        # Last: a flat run has the id of its first attempt, and is meant by it.
+        self._by_id[job_run.run_id] = (job_run, None)
         if job_run.submitted.idempotency_token:
             self._by_token[job_run.submitted.idempotency_token] = job_run
+
+    def add_task_run(self, job_run: JobRun, task_run: TaskRun) -> None:
+        """Keep a task run below a job run."""
+        self._by_id[task_run.run_id] = (job_run, task_run)
 
     def ended(self, job_run: JobRun) -> None:
         """Note that a run is no longer active."""
@@ -87,7 +92,7 @@ class RunStore:
     def find(self, run_id: int) -> tuple[JobRun, TaskRun | None] | None:
         """Return the job run with that id or above it, and the task run with that id, or `None`.
 
-        For the id of a job run with `tasks[]` the second is `None`; for a flat run it is its only task run.
+        For the id of a job run the second is `None`, also where its first attempt has the same id.
         """
         return self._by_id.get(run_id)
 

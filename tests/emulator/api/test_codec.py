@@ -382,3 +382,43 @@ def test_body_is_json_of_the_wire(caller: Caller) -> None:
     shown = json.loads(caller.reply("GET", "runs/get", run_id=RUN).body)
     assert 0 < shown["run_id"] < 2**53
     assert shown["start_time"] > 1_400_000_000_000
+
+
+@pytest.mark.fact("runs.retries.attempts")
+def test_attempts_are_further_elements_of_tasks(workspace: Workspace, caller: Caller) -> None:
+    """Same task key, own run id, next number; each can be read alone, and has its own output."""
+    lost = Outcome(
+        termination_code="RUN_EXECUTION_ERROR", error="boom", retries=[Outcome(notebook_output="42")]
+    )
+    workspace.scenarios.add("*", [lost])
+    run_id = caller.submit(graph_body(task("a", max_retries=1)))
+    workspace.clock.advance("1h")
+    tasks = caller.run(run_id)["tasks"]
+    assert [(each["task_key"], each["attempt_number"], each["state"]["result_state"]) for each in tasks] == [
+        ("a", 0, "FAILED"),
+        ("a", 1, "SUCCESS"),
+    ]
+    first, second = (each["run_id"] for each in tasks)
+    assert caller.run(first)["state"]["result_state"] == "FAILED"
+    assert caller.get("runs/get-output", run_id=first)["error"] == "boom"
+    assert caller.get("runs/get-output", run_id=second)["notebook_output"]["result"] == "42"
+    assert caller.run(run_id)["state"]["result_state"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", "2.2"])
+def test_flat_run_that_is_retried_keeps_its_id(workspace: Workspace, caller: Caller, version: str) -> None:
+    """The run shows its latest attempt under every version; the attempt has an id of its own besides."""
+    workspace.scenarios.add("*", [Outcome(termination_code="CLOUD_FAILURE", retries=[Outcome(logs="done")])])
+    run_id = caller.submit(flat_body(max_retries=1))
+    workspace.clock.advance("1h")
+    run = caller.under(version).run(run_id)
+    assert (run["run_id"], run["state"]["result_state"], run["execution_duration"]) == (
+        run_id,
+        "SUCCESS",
+        60_000,
+    )
+    assert caller.get("runs/get-output", run_id=run_id)["logs"] == "done"
+    attempts = caller.run(run_id)["tasks"]
+    assert [each["attempt_number"] for each in attempts] == [0, 1]
+    alone = caller.run(attempts[1]["run_id"])
+    assert (alone["run_id"], alone["job_run_id"]) == (attempts[1]["run_id"], run_id)

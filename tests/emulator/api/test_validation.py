@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from dirty_equals import IsPartialDict
 
+from dbx_emulator import Workspace
 from dbx_emulator._api.structs import SubmitRun, TaskFields
 from dbx_emulator._api.validation import MAX_TASKS
 from tests.emulator.support import (
@@ -292,3 +294,53 @@ def test_null_field_is_a_field_left_out(caller: Caller, name: str) -> None:
     shown = [caller.run(caller.submit(body)) for body in (_ENOUGH, _ENOUGH | {name: None})]
     assert shown[0].keys() == shown[1].keys()
     assert shown[0]["tasks"][0].keys() == shown[1]["tasks"][0].keys()
+
+
+@pytest.mark.parametrize(
+    ("fields", "parameters"),
+    [
+        pytest.param(
+            {"notebook_task": NOTEBOOK | {"base_parameters": {"day": "1", "hour": 2}}},
+            {"day": "1", "hour": "2"},
+            id="notebook",
+        ),
+        pytest.param(
+            {
+                "python_wheel_task": {
+                    "package_name": "p",
+                    "entry_point": "m",
+                    "named_parameters": {"day": "1"},
+                }
+            },
+            {"day": "1"},
+            id="wheel-by-name",
+        ),
+        pytest.param(
+            {
+                "spark_python_task": {
+                    "python_file": "dbfs:/m.py",
+                    "parameters": ["load", "--day", "1", "--dry-run", "--hour=2", "--last"],
+                }
+            },
+            {"day": "1", "hour": "2"},
+            id="command-line",
+        ),
+        pytest.param({"sql_task": {"query": {"query_id": "q"}, "parameters": "no list"}}, {}, id="none"),
+    ],
+)
+def test_parameters_with_names_are_known_to_scenarios(
+    workspace: Workspace, caller: Caller, fields: Json, parameters: dict[str, str]
+) -> None:
+    """Given by name, or as options on a command line; a flag has no value."""
+    run_id = caller.submit({"existing_cluster_id": "0101-1", "tags": {"team": "data"}} | fields)
+    submitted = workspace.runs[run_id].submitted
+    assert submitted.tasks[0].parameters == parameters
+    assert submitted.tags == {"team": "data"}
+
+
+def test_retries_of_a_task_are_the_services(workspace: Workspace, caller: Caller) -> None:
+    """Counts and interval are kept for it, and shown as they were given."""
+    run_id = caller.submit(flat_body(max_retries=3.0, min_retry_interval_millis=60_000))
+    [submitted] = workspace.runs[run_id].submitted.tasks
+    assert (submitted.max_retries, submitted.min_retry_interval_ms) == (3, 60_000)
+    assert caller.run(run_id)["tasks"][0] == IsPartialDict(max_retries=3, min_retry_interval_millis=60_000)

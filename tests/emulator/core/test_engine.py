@@ -8,10 +8,11 @@ import itertools
 import pytest
 
 from dbx_emulator._core.clock import EPOCH_MS, Clock
-from dbx_emulator._core.lifecycle import TERMINATIONS, TRANSITIONS, Event, mirror_task_run
+from dbx_emulator._core.lifecycle import TRANSITIONS, Event, mirror_task_run
+from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.runs import JobRun, TaskRun
-from dbx_emulator._core.scenarios import Timing
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
+from dbx_emulator._core.terminations import TERMINATIONS
 from tests.emulator.support import make_engine, make_runs, outcome, submitted_run, submitted_task
 
 L = LifeCycleState

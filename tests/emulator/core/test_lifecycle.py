@@ -14,7 +14,6 @@ from dbx_emulator._core.lifecycle import (
     STAGES,
     STATUS,
     TERMINAL,
-    TERMINATIONS,
     TRANSITIONS,
     Event,
     JobRunState,
@@ -32,6 +31,7 @@ from dbx_emulator._core.states import (
     TerminationCode,
     TerminationType,
 )
+from dbx_emulator._core.terminations import TERMINATIONS
 from tests.emulator.support import make_runs, submitted_task
 
 L = LifeCycleState
@@ -46,7 +46,7 @@ _DOCUMENTED = {
     L.TERMINATED: set[L](),
     L.SKIPPED: set[L](),
     L.INTERNAL_ERROR: set[L](),
-    L.WAITING_FOR_RETRY: set[L](),
+    L.WAITING_FOR_RETRY: {L.PENDING, L.TERMINATING},
 }
 
 
@@ -215,10 +215,16 @@ def _task_runs(*states: tuple[str, str]) -> Sequence[TaskRun]:
     return task_runs
 
 
+def _derive(task_runs: Sequence[TaskRun], *, is_cancelling: bool = False) -> JobRunState:
+    states = {task_run.life_cycle_state for task_run in task_runs}
+    return derive_job_run(task_runs, states, is_cancelling=is_cancelling)
+
+
 @pytest.mark.parametrize(
     ("states", "parent"),
     [
         pytest.param(["PENDING"], "PENDING", id="one"),
+        pytest.param(["WAITING_FOR_RETRY"], "RUNNING", id="waiting-for-a-retry"),
         pytest.param(["PENDING", "BLOCKED"], "PENDING", id="pending-and-blocked"),
         pytest.param(["QUEUED", "BLOCKED"], "QUEUED", id="queued-and-blocked"),
         pytest.param(["QUEUED", "PENDING"], "PENDING", id="queued-and-pending"),
@@ -232,15 +238,13 @@ def _task_runs(*states: tuple[str, str]) -> Sequence[TaskRun]:
 @pytest.mark.fact("runs.get.parent-pending")
 def test_parent_of_active_tasks(states: list[str], parent: str) -> None:
     """A job run is PENDING with its tasks, RUNNING from the first that left setup behind, until all are over."""
-    derived = derive_job_run(_task_runs(*((state, "") for state in states)), is_cancel_requested=False)
+    derived = _derive(_task_runs(*((state, "") for state in states)), is_cancelling=False)
     assert derived == JobRunState(L(parent), message=MESSAGES[L(parent)])
 
 
 def test_parent_that_is_to_be_cancelled_is_terminating() -> None:
     """From the request on, a job run is TERMINATING until its last task is over."""
-    derived = derive_job_run(
-        _task_runs(("TERMINATING", "USER_CANCELED"), ("RUNNING", "")), is_cancel_requested=True
-    )
+    derived = _derive(_task_runs(("TERMINATING", "USER_CANCELED"), ("RUNNING", "")), is_cancelling=True)
     assert derived == JobRunState(L.TERMINATING)
 
 
@@ -282,7 +286,7 @@ def test_parent_of_a_failed_task_is_an_internal_error(
     tasks: list[tuple[str, str]], code: str, type_: str, message: str | None
 ) -> None:
     """One failed task makes the run INTERNAL_ERROR and FAILED over tasks that are TERMINATED."""
-    derived = derive_job_run(_task_runs(*tasks), is_cancel_requested=False)
+    derived = _derive(_task_runs(*tasks), is_cancelling=False)
     expected = (L.INTERNAL_ERROR, code, type_, ResultState.FAILED)
     assert (derived.life_cycle_state, derived.code, derived.type, derived.result_state) == expected
     if message is not None:
@@ -290,18 +294,16 @@ def test_parent_of_a_failed_task_is_an_internal_error(
 
 
 @pytest.mark.parametrize(
-    ("tasks", "is_cancel_requested"),
+    ("tasks", "is_cancelling"),
     [
         pytest.param([_CANCELLED, _CANCELLED], True, id="whole-run"),
         pytest.param([_FAILED, _CANCELLED], True, id="whole-run-after-a-failure"),
         pytest.param([_OK, _CANCELLED], False, id="only-a-task"),
     ],
 )
-def test_parent_of_cancelled_tasks_is_cancelled(
-    *, tasks: list[tuple[str, str]], is_cancel_requested: bool
-) -> None:
+def test_parent_of_cancelled_tasks_is_cancelled(*, tasks: list[tuple[str, str]], is_cancelling: bool) -> None:
     """A user's cancel shows on the run, unless a task failed and only another was cancelled."""
-    assert derive_job_run(_task_runs(*tasks), is_cancel_requested=is_cancel_requested) == JobRunState(
+    assert _derive(_task_runs(*tasks), is_cancelling=is_cancelling) == JobRunState(
         L.TERMINATED,
         TerminationCode.USER_CANCELED,
         TerminationType.SUCCESS,
@@ -312,7 +314,7 @@ def test_parent_of_cancelled_tasks_is_cancelled(
 
 def test_parent_whose_cancel_came_too_late_keeps_its_outcome() -> None:
     """A cancel that no task felt changes nothing."""
-    assert derive_job_run(_task_runs(_OK, _OK), is_cancel_requested=True) == JobRunState(
+    assert _derive(_task_runs(_OK, _OK), is_cancelling=True) == JobRunState(
         L.TERMINATED, TerminationCode.SUCCESS, TerminationType.SUCCESS, ResultState.SUCCESS
     )
 
@@ -320,14 +322,14 @@ def test_parent_whose_cancel_came_too_late_keeps_its_outcome() -> None:
 def test_parent_of_tasks_that_all_were_skipped_is_skipped() -> None:
     """Where nothing was executed, the run ended as its first task did."""
     task_runs = _task_runs(("SKIPPED", "MAX_CONCURRENT_RUNS_EXCEEDED"), _SKIPPED)
-    assert derive_job_run(task_runs, is_cancel_requested=False) == mirror_task_run(task_runs[0])
+    assert _derive(task_runs) == mirror_task_run(task_runs[0])
 
 
 @pytest.mark.parametrize("first", [_OK, _FAILED, _LOST, _SKIPPED, _CANCELLED])
 @pytest.mark.parametrize("second", [_OK, _FAILED, _LOST, _CANCELLED])
 def test_parent_succeeds_only_if_all_tasks_do(first: tuple[str, str], second: tuple[str, str]) -> None:
     """A run over which something failed or was cancelled is no success; what was skipped alone spoils none."""
-    derived = derive_job_run(_task_runs(first, second), is_cancel_requested=False)
+    derived = _derive(_task_runs(first, second), is_cancelling=False)
     assert (derived.result_state is ResultState.SUCCESS) is ({first, second} <= {_OK, _SKIPPED})
 
 

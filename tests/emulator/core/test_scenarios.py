@@ -1,95 +1,98 @@
-"""What happens to a run."""
+"""Which run has which fate."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator._core.scenarios import Outcome, Scenario, Scenarios, StageTimes, Timing
-from dbx_emulator._core.states import TerminationCode
-from tests.emulator.support import outcome
+from dbx_emulator._core.outcomes import Outcome
+from dbx_emulator._core.runs import SubmittedRun
+from dbx_emulator._core.scenarios import Claim, Match, Scenario, Scenarios
+from tests.emulator.support import outcome, submitted_run, submitted_task
+
+_LOST = outcome("CLOUD_FAILURE")
+_BROKEN = outcome("DRIVER_ERROR")
+_JOB_ID = 7
 
 
-def test_timing_by_default_starts_a_cluster_and_works_a_minute() -> None:
-    """Two minutes of cluster, one of work, two seconds of clean-up, no queue."""
-    assert Timing().stage_times() == StageTimes(0, 120_000, 60_000, 2_000)
+def _claim(scenarios: Scenarios, run: SubmittedRun | str, *, number: int = 1) -> Claim:
+    if isinstance(run, str):
+        run = submitted_run(run_name=run)
+    return scenarios.claim(run, job_id=_JOB_ID, key=(run.run_name, number))
 
 
-@pytest.mark.parametrize("stage", ["queue", "cluster", "run", "terminating"])
-def test_timing_names_the_stage_that_is_wrong(stage: str) -> None:
-    """A wrong duration is found when it is written down, not when a run starts."""
-    with pytest.raises(UsageError, match=f"^{stage}: "):
-        Timing(**{stage: "soon"})
-    with pytest.raises(UsageError, match=f"^{stage}: "):
-        Outcome(**{stage: -1})  # type: ignore[arg-type]
-
-
-def test_outcome_takes_from_the_timing_what_it_leaves_open() -> None:
-    """Only the stages that are named differ from the workspace's timing."""
-    timing = Timing(queue="1s", cluster="2s", run="3s", terminating="4s")
-    assert Outcome().stage_times(timing) == StageTimes(1_000, 2_000, 3_000, 4_000)
-    assert Outcome(queue=0, run="24h").stage_times(timing) == StageTimes(0, 2_000, 86_400_000, 4_000)
-
-
-@pytest.mark.parametrize("code", [TerminationCode.CLOUD_FAILURE, "CLOUD_FAILURE"])
-def test_outcome_knows_its_code_by_name(code: TerminationCode | str) -> None:
-    """The enum and its text mean the same."""
-    assert Outcome(termination_code=code).code is TerminationCode.CLOUD_FAILURE
-    assert Outcome(termination_code=code) == Outcome(termination_code="CLOUD_FAILURE")
-
-
-@pytest.mark.parametrize("code", [pytest.param("CANCELLED", id="misspelt"), pytest.param([], id="no-text")])
-def test_outcome_refuses_a_code_that_the_api_does_not_know(code: Any) -> None:
-    """The error lists the allowed codes."""
-    with pytest.raises(UsageError, match=r"^termination_code: .* is none of SUCCESS, "):
-        Outcome(termination_code=code)
-
-
-def test_outcome_names_the_nearest_code() -> None:
-    """A spelling that differs is answered with the API's."""
-    with pytest.raises(UsageError, match=r"\(nearest: USER_CANCELED\)$"):
-        Outcome(termination_code="USER_CANCELLED")
-
-
-@pytest.mark.parametrize("name", ["message", "error", "error_trace", "logs", "notebook_output"])
-def test_outcome_refuses_a_text_that_is_none(name: str) -> None:
-    """What is shown as text must be one."""
-    fields: dict[str, Any] = {name: 5}
-    with pytest.raises(UsageError, match=f"^{name}: 5 is no text"):
-        Outcome(**fields)
+def _outcomes(claim: Claim) -> list[Outcome]:
+    """Return what happens to the first attempt of each task that a scenario took."""
+    return [fate.of_attempt(0) for _, fate in sorted(claim.fates.items())]
 
 
 def test_scenario_gives_its_outcomes_in_turn_and_repeats_the_last() -> None:
     """The n-th run takes the n-th outcome."""
-    lost, fine = outcome("CLOUD_FAILURE"), outcome()
-    scenario = Scenario("*", [lost, fine])
-    assert [scenario.claim() for _ in range(4)] == [lost, fine, fine, fine]
-    assert scenario.matched == 4
+    scenario = Scenario(Match(), [_LOST, outcome()])
+    assert [scenario.take() for _ in range(4)] == [_LOST, outcome(), outcome(), outcome()]
+    assert scenario.taken == 4
 
 
 def test_scenario_keeps_its_outcomes_from_later_changes() -> None:
     """The list that was given may be changed afterwards."""
     outcomes = [outcome()]
-    scenario = Scenario("*", outcomes)
+    scenario = Scenario(Match(), outcomes)
     outcomes.clear()
-    assert scenario.claim() == outcome()
+    assert scenario.take() == outcome()
 
 
 @pytest.mark.parametrize(
-    ("run_name", "outcomes", "field"),
+    ("arguments", "options", "field"),
     [
-        pytest.param("", [Outcome()], "run_name", id="no-name"),
-        pytest.param("etl", [], "outcomes", id="no-outcome"),
+        pytest.param(("", [Outcome()]), {}, "run_name", id="no-name"),
+        pytest.param(("etl", []), {}, "outcomes", id="no-outcome"),
+        pytest.param(("etl", Outcome()), {}, "outcomes", id="one-outcome"),
+        pytest.param(("etl", [{"run": "1m"}]), {}, "outcomes", id="dict"),
+        pytest.param((7, [Outcome()]), {}, "match", id="no-match"),
+        pytest.param(("etl", [Outcome()]), {"name": "1st"}, "name", id="name-with-digit-first"),
+        pytest.param(("etl", [Outcome()]), {"name": "a b"}, "name", id="name-with-blank"),
+        pytest.param(("etl", [Outcome()]), {"name": "taken"}, "name", id="name-taken"),
+        pytest.param(("etl", [Outcome()]), {"on_success": "print"}, "on_success", id="no-callable"),
     ],
 )
-def test_scenario_needs_a_name_and_an_outcome(run_name: str, outcomes: list[Outcome], field: str) -> None:
-    """What would never match or never decide is a mistake."""
+def test_scenario_that_makes_no_sense_is_refused(
+    arguments: tuple[Any, Any], options: dict[str, Any], field: str
+) -> None:
+    """What would never match, never decide or never be found is a mistake, and nothing is added."""
     scenarios = Scenarios()
+    scenarios.add("*", [Outcome()], name="taken")
     with pytest.raises(UsageError, match=f"^{field}: "):
-        scenarios.add(run_name, outcomes)
-    assert len(scenarios) == 0
+        scenarios.add(*arguments, **options)
+    assert len(scenarios) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        pytest.param({"run_name": ""}, "run_name", id="empty-name"),
+        pytest.param({"task_key": ""}, "task_key", id="empty-task-key"),
+        pytest.param({"run_name": 5}, "run_name", id="name-no-text"),
+        pytest.param({"tags": ["team"]}, "tags", id="tags-list"),
+        pytest.param({"tags": {"team": 1}}, "tags", id="tag-no-text"),
+        pytest.param({"parameters": "day"}, "parameters", id="parameters-text"),
+        pytest.param({"nth": 0}, "nth", id="nth-zero"),
+        pytest.param({"nth": "2"}, "nth", id="nth-text"),
+        pytest.param({"nth": True}, "nth", id="nth-boolean"),
+        pytest.param({"job_id": "7"}, "job_id", id="job-text"),
+        pytest.param({"probability": 0}, "probability", id="never"),
+        pytest.param({"probability": 1.01}, "probability", id="more-than-always"),
+        pytest.param({"probability": "half"}, "probability", id="probability-text"),
+        pytest.param({"probability": True}, "probability", id="probability-boolean"),
+    ],
+)
+def test_match_refuses_what_matches_nothing(fields: dict[str, Any], field: str) -> None:
+    """The error begins with the field."""
+    with pytest.raises(UsageError, match=f"^{field}: "):
+        Match(**fields)
 
 
 @pytest.mark.parametrize(
@@ -105,24 +108,180 @@ def test_scenario_needs_a_name_and_an_outcome(run_name: str, outcomes: list[Outc
 def test_scenarios_match_a_glob_over_the_whole_name(*, pattern: str, run_name: str, matches: bool) -> None:
     """Upper and lower case are told apart."""
     scenarios = Scenarios()
-    scenarios.add(pattern, [outcome("CLOUD_FAILURE")])
-    assert (scenarios.claim(run_name) == outcome("CLOUD_FAILURE")) is matches
+    scenarios.add(pattern, [_LOST])
+    assert _outcomes(_claim(scenarios, run_name)) == ([_LOST] if matches else [])
+
+
+@pytest.mark.parametrize(
+    ("match", "matches"),
+    [
+        pytest.param(Match(tags={"team": "data"}), True, id="tag"),
+        pytest.param(Match(tags={"team": "d*", "cost": "*"}), True, id="tag-globs"),
+        pytest.param(Match(tags={"team": "web"}), False, id="other-value"),
+        pytest.param(Match(tags={"owner": "*"}), False, id="tag-missing"),
+        pytest.param(Match(parameters={"day": "2024-*"}), True, id="parameter"),
+        pytest.param(Match(parameters={"day": "2024-*", "hour": "3"}), False, id="parameters-of-two-tasks"),
+        pytest.param(Match(parameters={"month": "*"}), False, id="parameter-missing"),
+        pytest.param(Match(job_id=_JOB_ID), True, id="job"),
+        pytest.param(Match(job_id=8), False, id="other-job"),
+        pytest.param(Match("run", tags={"team": "data"}, job_id=_JOB_ID), True, id="all-together"),
+        pytest.param(Match("other", tags={"team": "data"}), False, id="all-but-one"),
+        pytest.param(Match(task_key="none"), False, id="no-such-task"),
+    ],
+)
+def test_match_is_all_of_its_conditions(*, match: Match, matches: bool) -> None:
+    """A run must fulfil each that is named; parameters must be those of one task."""
+    run = submitted_run(
+        submitted_task("a", parameters={"day": "2024-01-01"}),
+        submitted_task("b", parameters={"hour": "3"}),
+        tags={"team": "data", "cost": "7"},
+    )
+    scenarios = Scenarios()
+    scenarios.add(match, [_LOST])
+    assert bool(_claim(scenarios, run).fates) is matches
 
 
 def test_scenarios_prefer_what_was_added_last() -> None:
     """The one that does not get the run does not count it either."""
     scenarios = Scenarios()
-    first = scenarios.add("*", [outcome("CLOUD_FAILURE")])
-    second = scenarios.add("etl", [outcome("DRIVER_ERROR")])
-    assert scenarios.claim("etl").code is TerminationCode.DRIVER_ERROR
-    assert scenarios.claim("other").code is TerminationCode.CLOUD_FAILURE
-    assert (first.matched, second.matched) == (1, 1)
+    first = scenarios.add("*", [_LOST])
+    second = scenarios.add("etl", [_BROKEN])
+    assert _outcomes(_claim(scenarios, "etl")) == [_BROKEN]
+    assert _outcomes(_claim(scenarios, "other")) == [_LOST]
+    assert (first.matched, first.taken, second.matched, second.taken) == (1, 1, 1, 1)
     assert list(scenarios) == [first, second]
+
+
+def test_scenario_for_tasks_leaves_the_others_to_the_rest() -> None:
+    """Two scenarios share a run: one has the tasks it names, the other what is left."""
+    scenarios = Scenarios()
+    whole = scenarios.add("*", [_LOST])
+    part = scenarios.add(Match(task_key="load_*"), [_BROKEN])
+    run = submitted_run(submitted_task("extract"), submitted_task("load_a"), submitted_task("load_b"))
+    assert _outcomes(_claim(scenarios, run)) == [_LOST, _BROKEN, _BROKEN]
+    assert (whole.taken, part.taken) == (1, 1)
+
+
+def test_scenario_for_tasks_does_not_mean_a_run_without_tasks() -> None:
+    """The task key of a flat run is made up by the service."""
+    scenarios = Scenarios()
+    scenarios.add(Match(task_key="only"), [_LOST])
+    assert _claim(scenarios, submitted_run(submitted_task("only"), is_flat=True)).fates == {}
+    assert _claim(scenarios, submitted_run(submitted_task("only"))).fates != {}
+
+
+def test_nth_takes_one_of_those_that_match() -> None:
+    """Others go on to the next scenario; a run of another name does not count."""
+    scenarios = Scenarios()
+    scenarios.add("*", [outcome()])
+    second = scenarios.add(Match("etl", nth=2), [_LOST])
+    names = ["etl", "other", "etl", "etl"]
+    assert [_outcomes(_claim(scenarios, name)) for name in names] == [
+        [outcome()],
+        [outcome()],
+        [_LOST],
+        [outcome()],
+    ]
+    assert (second.matched, second.taken) == (3, 1)
+
+
+def test_probability_is_drawn_for_the_run_and_not_in_turn() -> None:
+    """The same run has the same fate whatever was claimed before it; another seed chooses others."""
+
+    def taken(seed: int, numbers: Sequence[int]) -> set[int]:
+        scenarios = Scenarios(draws=Draws(seed))
+        scenarios.add("nothing", [outcome()])
+        scenarios.add(Match("etl", probability=0.3), [_LOST])
+        return {number for number in numbers if _claim(scenarios, "etl", number=number).fates}
+
+    numbers = range(1, 1_001)
+    first = taken(1, numbers)
+    assert 230 < len(first) < 370
+    assert taken(1, list(reversed(numbers))) == first
+    assert taken(2, numbers) != first
+
+
+def test_named_scenarios_have_chances_of_their_own() -> None:
+    """Two scenarios of the same probability do not always take the same runs."""
+    scenarios = Scenarios()
+    scenarios.add(Match(task_key="a", probability=0.5), [_LOST], name="one")
+    scenarios.add(Match(task_key="b", probability=0.5), [_LOST], name="other")
+    run = submitted_run(submitted_task("a"), submitted_task("b"))
+    assert {len(_claim(scenarios, run, number=number).fates) for number in range(50)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(submitted_run(run_name="nightly#lost"), id="run-name"),
+        pytest.param(submitted_run(tags={"dbx_scenario": "lost"}), id="tag"),
+        pytest.param(submitted_run(run_name="nightly#broken", tags={"dbx_scenario": "lost"}), id="tag-wins"),
+    ],
+)
+def test_run_can_choose_its_scenario_by_name(run: SubmittedRun) -> None:
+    """Whoever submits it says so, whatever else matches and whatever the scenario matches."""
+    scenarios = Scenarios()
+    chosen = scenarios.add("nobody", [_LOST], name="lost")
+    scenarios.add("*", [_BROKEN], name="broken")
+    assert _outcomes(_claim(scenarios, run)) == [_LOST]
+    assert chosen.taken == 1
+
+
+def test_run_can_choose_from_the_catalogue() -> None:
+    """A name that no scenario has is looked up there; its outcomes go in turn like others."""
+    scenarios = Scenarios(catalogue={"flaky": (_LOST, Outcome())}.get)
+    run = "nightly#flaky"
+    assert [_outcomes(_claim(scenarios, run)) for _ in range(3)] == [[_LOST], [Outcome()], [Outcome()]]
+    scenarios.clear()
+    assert _outcomes(_claim(scenarios, run)) == [_LOST]
+    own = scenarios.add("nobody", [_BROKEN], name="flaky")
+    assert _outcomes(_claim(scenarios, run)) == [_BROKEN]
+    assert own.taken == 1
+
+
+def test_run_that_chooses_a_scenario_that_is_not_there_is_noted() -> None:
+    """It goes on like any other, and the author of the test hears of it, with the nearest name."""
+    scenarios = Scenarios()
+    scenarios.add("*", [_BROKEN], name="spot_loss")
+    claim = _claim(scenarios, "nightly#spot_los")
+    assert _outcomes(claim) == [_BROKEN]
+    assert claim.notes == ["the run asks for the scenario 'spot_los', and there is none (nearest: spot_loss)"]
+
+
+@pytest.mark.parametrize("run_name", ["build #3", "a#", "#", "a#b c", "a#b#"])
+def test_run_name_with_a_hash_chooses_nothing(run_name: str) -> None:
+    """Only a name at its very end is one."""
+    assert _claim(Scenarios(), run_name) == Claim()
+
+
+def test_task_that_a_scenario_names_and_the_run_lacks_is_noted() -> None:
+    """A misspelt task key would otherwise be plain success."""
+    scenarios = Scenarios()
+    whole = Outcome(tasks={"laod": _LOST, "ex*": _LOST})
+    scenarios.add("*", [whole])
+    claim = _claim(scenarios, submitted_run(submitted_task("extract"), submitted_task("load")))
+    assert claim.notes == [
+        "the scenario names the task 'laod', and the run has extract, load (nearest: load)"
+    ]
+    assert _outcomes(claim) == [_LOST, whole]
 
 
 def test_scenarios_that_are_forgotten_decide_nothing_more() -> None:
     """Without a scenario a run succeeds in the workspace's own time."""
     scenarios = Scenarios()
-    scenarios.add("*", [outcome("CLOUD_FAILURE")])
+    scenarios.add("*", [_LOST])
     scenarios.clear()
-    assert scenarios.claim("etl") == Outcome()
+    assert _claim(scenarios, "etl") == Claim()
+
+
+def test_claim_tells_whom_to_call() -> None:
+    """Each scenario that took a part of the run is told once, those that took none are not."""
+    called: list[str] = []
+
+    def one(_run: object) -> None:
+        called.append("one")
+
+    scenarios = Scenarios()
+    scenarios.add("*", [outcome()], on_success=one)
+    scenarios.add("other", [outcome()], on_success=one)
+    assert _claim(scenarios, "etl").on_success == [one]

@@ -37,7 +37,7 @@ def test_find_knows_job_runs_and_task_runs() -> None:
     flat = engine.submit(submitted_run(is_flat=True))
     assert engine.store.find(graph.run_id) == (graph, None)
     assert engine.store.find(graph.task_runs[1].run_id) == (graph, graph.task_runs[1])
-    assert engine.store.find(flat.run_id) == (flat, flat.task_runs[0])
+    assert engine.store.find(flat.run_id) == (flat, None)
     assert engine.store.find(0) is None
 
 
