@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import doors, gates, scale
+from benchmarks import doors, gates, scale, waiting
 
 if __name__ == "__main__":
     print(
@@ -13,5 +13,12 @@ if __name__ == "__main__":
         f"{platform.system()} {platform.machine()}"
     )
     many = (scale.get_among_many, scale.list_among_many, scale.bytes_per_run, scale.thousand_tasks)
-    for gate in (gates.in_process, gates.beside_other_rules, gates.on_the_socket, *many, *doors.DOORS):
+    for gate in (
+        gates.in_process,
+        gates.beside_other_rules,
+        gates.on_the_socket,
+        *many,
+        *waiting.WAITING,
+        *doors.DOORS,
+    ):
         print(gate())

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 
 from benchmarks.measure import Ratio, compare
-from dbx_emulator import LostResponse, Outcome, Workspace
+from dbx_emulator import Clock, LostResponse, Outcome, Workspace
 
 __all__ = ["beside_other_rules", "in_process", "on_the_socket", "served"]
 
@@ -19,7 +19,7 @@ _BODY = {"run_name": "bench", "existing_cluster_id": "0101-1", "notebook_task": 
 
 def in_process() -> Ratio:
     """`runs/get` through httpx ÷ `httpx.MockTransport` with the same constant body."""
-    workspace = Workspace()
+    workspace = Workspace(clock=Clock())
     ours = httpx.Client(transport=workspace.transport(), base_url=workspace.url, headers=workspace.headers)
     path, body = _submit(ours)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.measure import Ratio, Reported, compare
-from dbx_emulator import Workspace
+from dbx_emulator import Clock, Workspace
 from dbx_emulator._api.messages import Request
 
 __all__ = ["bytes_per_run", "get_among_many", "list_among_many", "thousand_tasks"]
@@ -21,7 +21,7 @@ _BODY = {"run_name": "bench", "notebook_task": {"notebook_path": "/bench"}} | _C
 
 def _workspace(runs: int) -> tuple[Workspace, int]:
     """Return a workspace with so many runs, and the id of one in the middle."""
-    workspace = Workspace()
+    workspace = Workspace(clock=Clock())
     body = json.dumps(_BODY).encode()
     run_ids = [json.loads(_send(workspace, "POST", "runs/submit", body))["run_id"] for _ in range(runs)]
     return workspace, run_ids[runs // 2]
@@ -73,7 +73,7 @@ def thousand_tasks() -> Reported:
     ]
     body = json.dumps({"tasks": tasks}).encode()
     started = time.perf_counter()
-    workspace = Workspace()
+    workspace = Workspace(clock=Clock())
     _send(workspace, "POST", "runs/submit", body)
     workspace.clock.advance("3d")
     [run] = workspace.runs

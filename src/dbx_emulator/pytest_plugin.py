@@ -16,6 +16,25 @@ if TYPE_CHECKING:
 
 __all__ = ["databricks", "databricks_server", "databricks_session"]
 
+#: What the marker takes → what it is an argument of.
+_MARKER = {
+    "host": "workspace",
+    "token": "workspace",
+    "seed": "workspace",
+    "profiles": "faults",
+    "queue": "timing",
+    "cluster": "timing",
+    "run": "timing",
+    "terminating": "timing",
+    "clock": "clock",
+    "end_of_time": "clock",
+    "stall_after": "clock",
+    "leap": "clock",
+    "threads": "intercept",
+    "modules": "intercept",
+    "patience_seconds": "intercept",
+}
+
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
@@ -36,9 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        "databricks(host, token, seed, profiles, queue, cluster, run, terminating): where the workspace of the "
-        "fixture is, what opens it, what chance is drawn from, the faults it has, and how long the stages of its "
-        "runs take unless a scenario says otherwise",
+        f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
+        "is drawn from and which faults it has, how long the stages of its runs take unless a scenario says "
+        "otherwise, and how its time passes and for whom",
     )
 
 
@@ -48,15 +67,18 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
 
     The HTTP clients of this process reach it there, those made before the test included; other Databricks hosts
     are refused. Every `DATABRICKS_*` and `FLYTE_DATABRICKS_*` variable is taken away for the test, then host and
-    token are set to the workspace's. Its clock stands still until the test moves it.
+    token are set to the workspace's. Its clock stands still until the test moves it or somebody sleeps: what the
+    code under test sleeps, in the test's thread and in tasks made there, passes at once.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `seed`,
-    `profiles`, `queue`, `cluster`, `run` and `terminating`.
+    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed` and
+    `profiles`; `queue`, `cluster`, `run`, `terminating`; of the clock its policy as `clock`, `end_of_time`,
+    `stall_after` and `leap`; and `threads`, `modules`, `patience_seconds` as `Workspace.intercept` does.
     """
-    workspace = _make_workspace(request.node)
+    given = _read_marker(request.node)
+    workspace = _make_workspace(given)
     request.node.stash[_WORKSPACE] = workspace
     try:
-        with workspace.intercept():
+        with workspace.intercept(**given["intercept"]):
             yield workspace
     finally:
         del request.node.stash[_WORKSPACE]
@@ -79,10 +101,14 @@ def databricks_server(databricks: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def databricks_session() -> Iterator[Workspace]:
-    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`."""
+    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`.
+
+    Its clock is moved by hand alone: nobody's sleep is virtual for the whole of a session.
+    """
+    from dbx_emulator._core.clock import Clock
     from dbx_emulator.workspace import Workspace
 
-    workspace = Workspace(_SESSION_URL)
+    workspace = Workspace(_SESSION_URL, clock=Clock(stall_after=1_000))
     with workspace.intercept():
         yield workspace
 
@@ -98,25 +124,35 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report  # type: ignore[no-any-return] # what pluggy wants back
 
 
-def _make_workspace(node: pytest.Item) -> Workspace:
+def _read_marker(node: pytest.Item) -> dict[str, dict[str, Any]]:
+    """Return what the markers of a test say, by what it is an argument of."""
     from dbx_emulator._core.errors import UsageError, nearest
-    from dbx_emulator._core.outcomes import Timing
-    from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
-    allowed = ("host", "token", "seed", "profiles", "queue", "cluster", "run", "terminating")
     given: dict[str, Any] = {}
     # The marker closest to the test wins.
     for marker in reversed(list(node.iter_markers("databricks"))):
         if marker.args:
             raise UsageError("@pytest.mark.databricks takes names, such as run='24h', and no bare values")
         given |= marker.kwargs
-    for name in given:
-        if name not in allowed:
-            hint = nearest(name, allowed)
-            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(allowed)}{hint}")
-    host, token = given.pop("host", DEFAULT_URL), given.pop("token", DEFAULT_TOKEN)
-    seed, profiles = given.pop("seed", 0), given.pop("profiles", ())
-    workspace = Workspace(host, token=token, seed=seed, timing=Timing(**given))
+    sorted_out: dict[str, dict[str, Any]] = {target: {} for target in _MARKER.values()}
+    for name, value in given.items():
+        if name not in _MARKER:
+            hint = nearest(name, _MARKER)
+            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(_MARKER)}{hint}")
+        sorted_out[_MARKER[name]][name] = value
+    return sorted_out
+
+
+def _make_workspace(given: dict[str, dict[str, Any]]) -> Workspace:
+    from dbx_emulator._core.clock import Clock
+    from dbx_emulator._core.outcomes import Timing
+    from dbx_emulator.workspace import Workspace
+
+    clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]
+    workspace = Workspace(
+        **given["workspace"], clock=Clock(clock.pop("clock"), **clock), timing=Timing(**given["timing"])
+    )
+    profiles = given["faults"].get("profiles", ())
     workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
     return workspace
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 
 from dbx_emulator._api.dispatch import bearer_token
 from dbx_emulator._api.messages import Reply, Request
@@ -85,6 +86,13 @@ class Workspaces:
         """Let virtual milliseconds pass in every workspace."""
         for workspace in self:
             workspace.pass_time(ms)
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Return a context in which a request from a socket keeps sleepers from moving any workspace's time."""
+        holds = ExitStack()
+        for workspace in self:
+            holds.enter_context(workspace.hold(name))
+        return holds
 
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket."""

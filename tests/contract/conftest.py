@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,10 @@ class _Front:
     def pass_time(self, ms: int) -> None:
         """Let time pass there."""
         self.workspace.pass_time(ms)
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Hold time there."""
+        return self.workspace.hold(name)
 
     def real_seconds(self, ms: int) -> float:
         """Return how long that is at a socket."""

@@ -7,6 +7,8 @@ workspace's own token, but for the question whether the server is up.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,12 +66,22 @@ class Control:
         faults: What happens to calls.
         tokens: What opens the workspace.
         journal: What was called.
+        unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
+            whoever lives by it, other workspaces included.
     """
 
     def __init__(
-        self, *, clock: Clock, scenarios: Scenarios, faults: Faults, tokens: Tokens, journal: Journal
+        self,
+        *,
+        clock: Clock,
+        scenarios: Scenarios,
+        faults: Faults,
+        tokens: Tokens,
+        journal: Journal,
+        unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.clock = clock
+        self._unlocked = unlocked
         self.scenarios = scenarios
         self.faults = faults
         self.tokens = tokens
@@ -78,6 +90,35 @@ class Control:
     def describe_clock(self) -> JsonObject:
         """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""
         return {"policy": self.clock.policy, "rate": self.clock.rate, "now_ms": self.clock.now_ms}
+
+    def describe_time(self) -> JsonObject:
+        """Return the same, when the next event is due, when time ends and who holds it."""
+        with self._unlocked():
+            return self.describe_clock() | {
+                "next_event_ms": self.clock.next_event_ms,
+                "end_of_time_ms": self.clock.end_of_time_ms,
+                "holds": list(self.clock.holds),
+            }
+
+    def move_clock(self, **moves: Any) -> None:
+        """Move time: by `advance` (a duration), `step` (true), or `run_until` (a run's id and a state).
+
+        Raises:
+            UsageError: Not exactly one of them is given, or the clock refuses it.
+        """
+        if len(moves) != 1 or moves.get("step") is False:
+            given = ", ".join(f"{name}={value!r}" for name, value in moves.items()) or "nothing"
+            raise UsageError(
+                f"clock: it takes exactly one of advance='1h', step=true and run_until, and was given {given}"
+            )
+        with self._unlocked():
+            if "advance" in moves:
+                self.clock.advance(moves["advance"])
+            elif "step" in moves:
+                self.clock.step()
+            else:
+                until = moves["run_until"]
+                self.clock.run_until(until["run_id"], until["state"])
 
     def add_scenario(self, run_name: str, outcomes: list[JsonObject]) -> Scenario:
         """Add a scenario from plain data.
@@ -124,13 +165,12 @@ def get_health(call: Call) -> bytes:
 
 def get_clock(call: Call) -> bytes:
     """Answer GET /__dbx/clock."""
-    return msgspec.json.encode(call.service.control.describe_clock())
+    return msgspec.json.encode(call.service.control.describe_time())
 
 
 def move_clock(call: Call) -> bytes:
     """Answer POST /__dbx/clock: move time forward and let happen what falls due."""
-    call.service.control.clock.advance(call.body(MoveClock).advance)
-    call.service.engine.drain()
+    call.service.control.move_clock(**msgspec.to_builtins(call.body(MoveClock)))
     return get_clock(call)
 
 

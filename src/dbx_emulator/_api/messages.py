@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -131,6 +132,10 @@ class RequestHandler(Protocol):
 
     def pass_time(self, ms: int) -> None:
         """Let virtual milliseconds pass that a client in process spends waiting."""
+        ...
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Return a context in which a request from a socket, named so, keeps sleepers from moving time."""
         ...
 
     def real_seconds(self, ms: int) -> float:

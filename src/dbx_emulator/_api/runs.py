@@ -41,6 +41,7 @@ def get_run(call: Call) -> bytes:
     parameters = call.parameters(GetRun)
     job_run, task_run = _find(call, parameters.run_id)
     page_token = parameters.page_token if call.version == "2.2" else ""
+    call.service.engine.polled(job_run)
     return call.service.codec.get_run(job_run, task_run, version=call.version, page_token=page_token)
 
 

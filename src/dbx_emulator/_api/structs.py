@@ -150,10 +150,19 @@ class ListRuns(Struct, frozen=True):
     page_token: str = ""
 
 
-class MoveClock(Struct, forbid_unknown_fields=True):
-    """The body of POST /__dbx/clock."""
+class RunUntil(Struct, forbid_unknown_fields=True):
+    """Which run is to be in which life-cycle state."""
 
-    advance: str | float
+    run_id: int
+    state: str
+
+
+class MoveClock(Struct, forbid_unknown_fields=True):
+    """The body of POST /__dbx/clock: exactly one of its fields."""
+
+    advance: str | float | UnsetType = UNSET
+    step: bool | UnsetType = UNSET
+    run_until: RunUntil | UnsetType = UNSET
 
 
 class ListJournal(Struct, frozen=True):

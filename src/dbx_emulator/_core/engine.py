@@ -77,6 +77,14 @@ class Engine:
         due = (task_run.due for task_run in job_run.latest.values())
         return min((each.deadline_ms for each in due if each is not None), default=None)
 
+    def polled(self, job_run: JobRun) -> None:
+        """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
+        if self._clock.policy != "per-poll" or job_run.is_terminal:
+            return
+        deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
+        if deadline_ms is not None:
+            self._clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
+
     def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
 

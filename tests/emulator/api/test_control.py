@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -46,7 +47,7 @@ def test_health_needs_no_credentials(workspace: Workspace) -> None:
     reply = send(workspace, "GET", "/__dbx/health", headers={})
     assert (reply.status_code, json.loads(reply.body)) == (
         200,
-        {"status": "ok", "policy": "manual", "rate": 0.0, "now_ms": EPOCH_MS},
+        {"status": "ok", "policy": "sleeping", "rate": 0.0, "now_ms": EPOCH_MS},
     )
 
 
@@ -54,7 +55,14 @@ def test_clock_can_be_read_and_moved(workspace: Workspace) -> None:
     """Moving it lets happen what falls due."""
     caller = Caller(workspace)
     run_id = caller.submit()
-    assert _call(workspace, "GET", "clock") == {"policy": "manual", "rate": 0.0, "now_ms": EPOCH_MS}
+    assert _call(workspace, "GET", "clock") == {
+        "policy": "sleeping",
+        "rate": 0.0,
+        "now_ms": EPOCH_MS,
+        "next_event_ms": EPOCH_MS + 120_000,
+        "end_of_time_ms": EPOCH_MS + 30 * 86_400_000,
+        "holds": [],
+    }
     assert _call(workspace, "POST", "clock", {"advance": "2m"})["now_ms"] == EPOCH_MS + 120_000
     assert _call(workspace, "POST", "clock", {"advance": 60})["now_ms"] == EPOCH_MS + 180_000
     assert workspace.runs[run_id].life_cycle_state == "TERMINATING"
@@ -335,3 +343,49 @@ def test_control_says_what_python_says_about_a_missing_field(workspace: Workspac
     """What is left out that has to be there is a usage error, not a TypeError."""
     assert "StatusFault: " in (refusal := _refusal(workspace, "faults", {"kind": "status"}))
     assert "route" in refusal
+
+
+def test_clock_can_be_stepped_and_run_until(workspace: Workspace) -> None:
+    """Each move answers with the new present."""
+    run_id = Caller(workspace).submit()
+    start_ms = workspace.runs[run_id].start_time_ms
+    assert _call(workspace, "POST", "clock", {"step": True})["now_ms"] == start_ms + 120_000
+    until = {"run_until": {"run_id": run_id, "state": "TERMINATED"}}
+    assert _call(workspace, "POST", "clock", until) == IsPartialDict(
+        now_ms=start_ms + 182_000, next_event_ms=None
+    )
+    with workspace.clock.hold("seeding"):
+        assert _call(workspace, "GET", "clock")["holds"] == ["seeding"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param({}, "was given nothing", id="nothing"),
+        pytest.param({"step": False}, "was given step=False", id="no-step"),
+        pytest.param({"step": True, "advance": 1}, "exactly one of", id="two"),
+        pytest.param({"step": True}, "step: nothing is to come", id="nothing-to-come"),
+        pytest.param({"advance": "31d"}, "end of time", id="end-of-time"),
+        pytest.param({"run_until": {"run_id": 7, "state": "RUNNING"}}, "run 7 does not exist", id="no-run"),
+    ],
+)
+def test_clock_refuses_other_moves(workspace: Workspace, body: Json, said: str) -> None:
+    """What Python refuses is refused here with the same words, and time has not moved."""
+    assert said in _refusal(workspace, "clock", body)
+    assert workspace.clock.now_ms == EPOCH_MS
+
+
+def test_clock_is_moved_without_the_lock(workspace: Workspace) -> None:
+    """Whoever is told of a move may call the workspace from another thread, and gets an answer."""
+    answers: list[int] = []
+
+    def ask() -> None:
+        thread = threading.Thread(
+            target=lambda: answers.append(send(workspace, "GET", "/__dbx/health").status_code)
+        )
+        thread.start()
+        thread.join(timeout=10)
+
+    workspace.clock.watch(ask)
+    _call(workspace, "POST", "clock", {"advance": 1})
+    assert answers == [200]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterable, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -119,6 +120,9 @@ class _Recorder:
     def gate(self) -> Gate:
         """A gate that is open."""
         return Workspace().gate
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        return self._workspace.hold(name)
 
     def real_seconds(self, ms: int) -> float:
         return self._workspace.real_seconds(ms)

@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -53,6 +54,9 @@ class _Recorder:
     def gate(self) -> Gate:
         """A gate that is open."""
         return Workspace().gate
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        raise NotImplementedError
 
     def real_seconds(self, ms: int) -> float:
         raise NotImplementedError

@@ -30,7 +30,7 @@ class Gate:
         self._holder: int | None = None
         self._has_changed = False
         faults.on_change(self.changed)
-        clock.on_move(self.changed)
+        clock.attach(self)
 
     @property
     def is_listening(self) -> bool:
@@ -59,15 +59,26 @@ class Gate:
         finally:
             self._watchers.remove(changed)
 
+    def next_deadline_ms(self) -> int | None:
+        """Say that no run waits for it: time need not stop where a window opens or ends."""
+        return None
+
+    def settle(self) -> None:
+        """Tell that time was moved."""
+        self.changed()
+
+    def find_run(self, run_id: int) -> None:
+        """Know no runs."""
+
     def hold(self) -> None:
         """Tell nobody of what this thread changes until it lets go: it holds what watchers may wait for."""
         self._holder = get_ident()
 
     def let_go(self) -> None:
-        """Tell again, but for what has changed meanwhile: that is told by `settle`."""
+        """Tell again, but for what has changed meanwhile: that is told by `settle_held`."""
         self._holder = None
 
-    def settle(self) -> None:
+    def settle_held(self) -> None:
         """Tell of what was changed while nobody could be told."""
         if self._has_changed:
             self._has_changed = False

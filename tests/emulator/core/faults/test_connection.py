@@ -121,3 +121,24 @@ def test_shared_listener_is_nobodys_own() -> None:
     faults.share_listener()
     with pytest.raises(UsageError, match="several workspaces share"):
         faults.add(ConnectionFault())
+
+
+def test_gate_is_told_of_time_and_knows_no_runs() -> None:
+    """It hears of every move, and no move stops for it."""
+    gate = Gate(Faults(frozenset()), Clock())
+    assert (gate.next_deadline_ms(), gate.find_run(5)) == (None, None)  # type: ignore[func-returns-value]
+
+
+def test_what_changes_while_the_gate_is_held_is_told_afterwards() -> None:
+    """Whoever answers a call may hold what a watcher waits for."""
+    faults = Faults(frozenset())
+    gate = Gate(faults, Clock())
+    told: list[bool] = []
+    with gate.watched(lambda: told.append(gate.is_listening)):
+        gate.hold()
+        faults.add(ConnectionFault())
+        assert told == []
+        gate.let_go()
+        gate.settle_held()
+        gate.settle_held()
+    assert told == [False]
