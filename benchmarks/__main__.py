@@ -13,5 +13,12 @@ if __name__ == "__main__":
         f"{platform.system()} {platform.machine()}"
     )
     many = (scale.get_among_many, scale.list_among_many, scale.bytes_per_run, scale.thousand_tasks)
-    for gate in (gates.in_process, gates.on_the_socket, *many, *waiting.WAITING, *doors.DOORS):
+    for gate in (
+        gates.in_process,
+        gates.beside_other_rules,
+        gates.on_the_socket,
+        *many,
+        *waiting.WAITING,
+        *doors.DOORS,
+    ):
         print(gate())

@@ -21,7 +21,7 @@ from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.durations import Duration
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator._core.faults import Faults, Profile
+from dbx_emulator._core.faults import Faults, Gate, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
@@ -98,6 +98,7 @@ class Workspace:
         self.draws = Draws(seed)
         self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
         self.faults = Faults(API_ROUTES, clock=self.clock, draws=self.draws, on_profile=self._apply_profile)
+        self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
@@ -197,6 +198,8 @@ class Workspace:
         """Do what a profile does besides arming faults."""
         if profile.first_run_id is not None:
             self._engine.store.start_ids_at(profile.first_run_id)
+        for match, outcome in profile.scenarios:
+            self.scenarios.add(match, [outcome])
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
@@ -214,7 +217,12 @@ class Workspace:
         """
         with self._lock:
             self._stall.count(request)
-            reply = self._dispatcher.dispatch(request)
+            self.gate.hold()
+            try:
+                reply = self._dispatcher.dispatch(request)
+            finally:
+                self.gate.let_go()
+        self.gate.settle_held()
         self._call_back()
         self.clock.make_planned_move()
         return reply

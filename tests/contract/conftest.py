@@ -12,6 +12,7 @@ import pytest
 
 from dbx_emulator import Workspace
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from dbx_emulator.doors.server import serve_in_thread
 
 Json = dict[str, Any]
@@ -83,6 +84,11 @@ class _Front:
     def host(self) -> str:
         """The host name of that workspace."""
         return self.workspace.host
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of that workspace."""
+        return self.workspace.gate
 
     def handle(self, request: Request) -> Reply:
         """Let that workspace answer."""

@@ -55,15 +55,21 @@ class Dispatcher:
         return self._answer(route, call, path)
 
     def _answer(self, route: Route, call: Call, path: str) -> Reply:
-        seen = self._look(route, call) if self._faults.watches(route.name) else None
-        fault = None if seen is None else self._faults.striking(seen, is_early=True)
+        token = bearer_token(call.request)
+        seen = self._look(route, call, token) if self._faults.watches(route.name) else None
+        fault = None
+        if seen is not None and self._faults.watches_early(route.name):
+            principal = self._tokens.principal(token)
+            seen.principal = None if principal is None else principal.value
+            fault = self._faults.striking(seen, is_early=True)
         try:
-            call.principal = self._admit(route, call.request)
+            call.principal = self._admit(route, call.request, token)
         except ApiError as error:
             deliver = partial(self._refuse, error, path)
         else:
             deliver = partial(self._deliver, route, call, path)
             if seen is not None:
+                seen.principal = call.principal.value
                 # Asked even if one has struck already: every rule counts every call.
                 late = self._faults.striking(seen)
                 fault = fault or late
@@ -78,11 +84,9 @@ class Dispatcher:
         self._record(route, call, path, answer, fault)
         return answer.reply
 
-    def _look(self, route: Route, call: Call) -> FaultCall:
+    def _look(self, route: Route, call: Call, token: str | None) -> FaultCall:
         """Return a call as faults see it."""
         request = call.request
-        token = bearer_token(request)
-        principal = self._tokens.principal(token)
         seen = FaultCall(
             route.name,
             self._clock.now_ms,
@@ -91,7 +95,6 @@ class Dispatcher:
             request.target,
             request.body,
             token,
-            None if principal is None else principal.value,
             is_reused=request.is_reused,
             in_flight=request.in_flight,
         )
@@ -128,7 +131,7 @@ class Dispatcher:
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
         try:
-            self._admit(route, call.request)
+            self._admit(route, call.request, bearer_token(call.request))
             return Reply(200, route.handler(call), route.headers)
         except UsageError as error:
             return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error))).reply
@@ -137,7 +140,7 @@ class Dispatcher:
 
     def _answer_unknown(self, request: Request, path: str) -> Reply:
         try:
-            self._admit(None, request)
+            self._admit(None, request, bearer_token(request))
             error = no_route(request.method, path)
         except ApiError as refusal:
             error = refusal
@@ -156,16 +159,15 @@ class Dispatcher:
         )
         return self._refuse(error, path).reply
 
-    def _admit(self, route: Route | None, request: Request) -> Principal:
+    def _admit(self, route: Route | None, request: Request, token: str | None) -> Principal:
         """Return who calls; refuse wrong credentials and more body than the service takes."""
         is_public = route is not None and route.is_public
-        principal = Principal.USER if is_public else self._authenticate(request)
+        principal = Principal.USER if is_public else self._authenticate(token)
         if request.is_truncated or len(request.body) > MAX_BODY_BYTES:
             raise request_too_large(MAX_BODY_BYTES)
         return principal
 
-    def _authenticate(self, request: Request) -> Principal:
-        token = bearer_token(request)
+    def _authenticate(self, token: str | None) -> Principal:
         if token is None:
             raise no_credentials()
         principal = self._tokens.principal(token)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from dbx_emulator._core.faults import Gate
+
 __all__ = [
     "Fin",
     "HalfClose",
@@ -138,6 +140,11 @@ class RequestHandler(Protocol):
 
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """Who gets in at all."""
         ...
 
     @property

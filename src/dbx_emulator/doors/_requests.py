@@ -15,8 +15,10 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import NewConnectionError
 
 from dbx_emulator._api.messages import Request, RequestHandler
+from dbx_emulator.doors.connections import Connections
 from dbx_emulator.doors.patching import Finder, RefusedHost, Undo
 from dbx_emulator.doors.script import Script
 
@@ -24,6 +26,9 @@ __all__ = ["RequestsAdapter", "patch"]
 
 #: What requests itself does to send, whoever patches it later.
 _SEND: Any = HTTPAdapter.send
+
+#: Adapters keep connections for each session; each request here has a connection of its own.
+_CONNECTIONS = Connections()
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -73,7 +78,10 @@ def _send(
     handler: RequestHandler, adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any
 ) -> Response:
     address = urlsplit(f"//{_netloc(request)}")
-    pool = HTTPConnectionPool(address.hostname or "", address.port, handler=handler)
+    is_tls = (request.url or "").lower().startswith("https:")
+    pool = HTTPConnectionPool(
+        address.hostname or "", address.port, handler=handler, owner=adapter, is_tls=is_tls
+    )
     pool.ConnectionCls = _Connection
     response: Response = _SEND(_Rerouted(adapter, pool), request, *arguments, **options)
     return response
@@ -113,20 +121,35 @@ class _Rerouted:
 class _Connection(HTTPConnection):
     """A connection of urllib3 to a workspace."""
 
-    def __init__(self, *arguments: Any, handler: RequestHandler, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, handler: RequestHandler, owner: object, is_tls: bool, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self._handler = handler
+        self._owner = owner
+        self._is_tls = is_tls
 
     def connect(self) -> None:
-        """Open what passes for a socket."""
-        self.sock = _Socket(self._handler)
+        """Open what passes for a socket.
+
+        Raises:
+            NewConnectionError: The connection is refused.
+            SSLError: The handshake is.
+        """
+        try:
+            is_reused = _CONNECTIONS.open(self._owner, self._handler, is_tls=self._is_tls)
+        except ConnectionRefusedError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        self.sock = _Socket(self._handler, owner=self._owner, is_reused=is_reused)
 
 
 class _Socket:
     """Gathers one request and plays the reply to it."""
 
-    def __init__(self, handler: RequestHandler) -> None:
+    def __init__(self, handler: RequestHandler, *, owner: object, is_reused: bool) -> None:
         self._handler = handler
+        self._owner = owner
+        self._is_reused = is_reused
         self._sent = bytearray()
         self.timeout_seconds: float | None = None
 
@@ -138,7 +161,11 @@ class _Socket:
 
     def makefile(self, _mode: str, *_arguments: Any, **_options: Any) -> io.BufferedReader:
         """Return what the client reads from: it asks for it when it has sent the whole request."""
-        reply = self._handler.handle(_parse(bytes(self._sent)))
+        request = _parse(bytes(self._sent))
+        request.is_reused = self._is_reused
+        reply = self._handler.handle(request)
+        if reply.wire:
+            _CONNECTIONS.drop(self._owner, self._handler)
         return io.BufferedReader(_Reader(self, Script(self._handler, reply)))
 
     def shutdown(self, _how: int) -> None:

@@ -227,6 +227,16 @@ def test_profile_of_large_ids_reaches_the_store(caller: Caller) -> None:
     assert caller.submit() == 2**53 + 1
 
 
+def test_profile_of_spot_loss_reaches_the_scenarios(caller: Caller) -> None:
+    """About a third of the runs lose their instances, which ones is drawn from the seed; the others succeed."""
+    caller.workspace.faults.apply("spot_storm")
+    run_ids = [caller.submit(flat_body(f"run {number}")) for number in range(60)]
+    caller.workspace.clock.advance("1d")
+    codes = [caller.under("2.2").run(run_id)["status"]["termination_details"]["code"] for run_id in run_ids]
+    assert set(codes) == {"SUCCESS", "CLOUD_FAILURE"}
+    assert 8 <= codes.count("CLOUD_FAILURE") <= 30
+
+
 def test_same_seed_gives_the_same_journal() -> None:
     """Chaos comes twice the same, and another seed is another day."""
 

@@ -19,6 +19,7 @@ from urllib3.util import Retry
 
 from dbx_emulator import StatusFault, UsageError, WireFault, Workspace
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from tests.emulator.support import flat_body
 
 from .teapot import teapot
@@ -48,6 +49,11 @@ class _Recorder:
 
     def pass_time(self, ms: int) -> None:
         raise NotImplementedError
+
+    @property
+    def gate(self) -> Gate:
+        """A gate that is open."""
+        return Workspace().gate
 
     def hold(self, name: str) -> AbstractContextManager[object]:
         raise NotImplementedError

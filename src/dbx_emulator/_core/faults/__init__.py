@@ -10,6 +10,7 @@ from dbx_emulator._core.faults.armed import Faults
 from dbx_emulator._core.faults.connection import CONNECTION_KINDS, ConnectionFault
 from dbx_emulator._core.faults.drift import DriftFault
 from dbx_emulator._core.faults.duplicate_delivery import DuplicateDelivery
+from dbx_emulator._core.faults.gate import Gate
 from dbx_emulator._core.faults.lost_response import LostResponse
 from dbx_emulator._core.faults.profiles import PROFILES, Profile
 from dbx_emulator._core.faults.rate_limit import RateLimit
@@ -30,6 +31,7 @@ __all__ = [
     "Fault",
     "FaultCall",
     "Faults",
+    "Gate",
     "LostResponse",
     "Point",
     "Profile",

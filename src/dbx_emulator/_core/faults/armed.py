@@ -133,14 +133,9 @@ class Faults:
         rules = [*self._never_struck, *self._rules]
         return [fault for fault in rules if not fault.fired and not fault.profile]
 
-    @contextmanager
-    def watched(self, changed: Callable[[], None]) -> Iterator[None]:
-        """Have `changed` called after faults were armed or disarmed while the context is open."""
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called after faults were armed or disarmed."""
         self._watchers.append(changed)
-        try:
-            yield
-        finally:
-            self._watchers.remove(changed)
 
     def share_listener(self) -> None:
         """Refuse faults of connections from now on: the listener is not this workspace's alone."""
@@ -149,6 +144,10 @@ class Faults:
     def watches(self, route: str) -> bool:
         """Say whether any fault is armed for a route."""
         return route in self._by_route
+
+    def watches_early(self, route: str) -> bool:
+        """Say whether any fault of a route strikes before the credentials are looked at."""
+        return route in self._early_routes
 
     def striking(self, call: FaultCall, *, is_early: bool = False) -> Fault | None:
         """Count a call and return the fault that strikes it, or `None`.
@@ -196,6 +195,18 @@ class Faults:
             fault.how == "refused" and fault.times is None and fault.is_on(now_ms)
             for fault in self._at_connections
         )
+
+    @property
+    def is_shaking_hands(self) -> bool:
+        """Whether the service takes part in TLS handshakes at all."""
+        now_ms = self._clock.now_ms
+        return not any(fault.how == "tls" and fault.is_on(now_ms) for fault in self._at_connections)
+
+    def next_boundary_ms(self) -> int | None:
+        """Return in how many milliseconds the next window of a fault of connections opens or ends, or `None`."""
+        now_ms = self._clock.now_ms
+        left_ms = [at_ms - now_ms for fault in self._at_connections for at_ms in fault.boundaries_ms()]
+        return min((each for each in left_ms if each > 0), default=None)
 
     def _found(self, call: FaultCall, *, is_early: bool) -> tuple[Fault, ...]:
         key = (call.route, is_early, call.version, call.run_name, call.principal, call.token)
@@ -245,7 +256,7 @@ class Faults:
 
     def _changed(self) -> None:
         self._index()
-        for changed in tuple(self._watchers):
+        for changed in self._watchers:
             changed()
 
     def _index(self) -> None:
@@ -256,6 +267,9 @@ class Faults:
                 by_route.setdefault(route, []).append(fault)
         self._remembered: dict[object, tuple[Fault, ...]] = {}
         self._by_route = by_route
+        self._early_routes = {
+            route for route, rules in by_route.items() if any(rule.point == "before_auth" for rule in rules)
+        }
         self._lags = [fault for fault in self._rules if isinstance(fault, ReadLag)]
         self._at_connections = [fault for fault in self._rules if isinstance(fault, ConnectionFault)]
 

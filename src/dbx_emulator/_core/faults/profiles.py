@@ -14,6 +14,8 @@ from dbx_emulator._core.faults.rate_limit import RateLimit
 from dbx_emulator._core.faults.rules import Fault
 from dbx_emulator._core.faults.status import StatusFault
 from dbx_emulator._core.faults.wire import WireFault
+from dbx_emulator._core.outcomes import Outcome
+from dbx_emulator._core.scenarios import Match
 
 __all__ = ["PROFILES", "Profile"]
 
@@ -25,11 +27,13 @@ class Profile:
     Attributes:
         draws: What it draws and how often, in a sentence or two.
         faults: Makes its rules; of two that strike one call, the first is taken.
+        scenarios: What happens to runs that match.
         first_run_id: Where the ids of runs start; `None` leaves them where they are.
     """
 
     draws: str
     faults: Callable[[], Sequence[Fault]] = tuple
+    scenarios: Sequence[tuple[Match, Outcome]] = ()
     first_run_id: int | None = None
 
 
@@ -91,6 +95,16 @@ PROFILES: dict[str, Profile] = {
         "Of the answers of runs/get 2 % are an empty object, 10 % have a life-cycle state nobody knows, 10 % lack "
         "`status`, 10 % have nulls; all others, and those of the other calls about runs, have a field more.",
         _schema_drift,
+    ),
+    "spot_storm": Profile(
+        "Of all runs 30 % lose their instances after half an hour of work at most, and a retry by the service "
+        "goes well. Calls are answered as usual.",
+        scenarios=(
+            (
+                Match(probability=0.3),
+                Outcome(run="uniform(1m, 30m)", termination_code="CLOUD_FAILURE", retries=(Outcome(),)),
+            ),
+        ),
     ),
     "large_ids": Profile(
         "The ids of runs start above 2**53, where JavaScript and floats lose digits. Nothing is drawn.",

@@ -218,6 +218,10 @@ class Fault:
         first_ms, end_ms = self._window_ms
         return first_ms <= now_ms - self._armed_ms < end_ms
 
+    def boundaries_ms(self) -> tuple[int, ...]:
+        """Return when its window opens and ends, in epoch milliseconds of virtual time; nothing if it has none."""
+        return tuple(self._armed_ms + each for each in self._window_ms or ())
+
     def describe_idleness(self) -> str:
         """Return what it saw and what the last call lacked, for somebody who wonders why it did not strike."""
         last = self._last()

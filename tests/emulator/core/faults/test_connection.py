@@ -8,7 +8,7 @@ import pytest
 
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator._core.faults import KINDS, ConnectionFault, Faults
+from dbx_emulator._core.faults import KINDS, ConnectionFault, Faults, Gate
 
 _BOTH = ("refused", "tls")
 
@@ -53,15 +53,36 @@ def test_listener_stays_where_clients_are_counted() -> None:
 
 
 def test_those_who_listen_are_told() -> None:
-    """When faults are armed or disarmed, until they do not want to hear of it any more."""
-    faults = Faults(frozenset())
+    """When faults are armed or disarmed or time is moved, until they do not want to hear of it any more."""
+    clock = Clock()
+    faults = Faults(frozenset(), clock=clock)
+    gate = Gate(faults, clock)
     told: list[bool] = []
-    with faults.watched(lambda: told.append(faults.is_listening)):
-        with faults.armed(ConnectionFault()):
+    with gate.watched(lambda: told.append(gate.is_listening)):
+        with faults.armed(ConnectionFault(window=("0s", "1m"))):
             assert told == [False]
-        assert told == [False, True]
+            clock.advance("1m")
+            assert told == [False, True]
+        assert told == [False, True, True]
     faults.add(ConnectionFault())
-    assert told == [False, True]
+    assert (len(told), gate.connect(_BOTH)) == (3, "refused")
+
+
+def test_gate_knows_when_time_alone_changes_who_gets_in() -> None:
+    """Only of a clock that runs by itself; one that is moved tells."""
+    real_ms = [0.0]
+    for clock in (Clock(), Clock("real", real_ms=lambda: real_ms[0])):
+        faults = Faults(frozenset(), clock=clock)
+        gate = Gate(faults, clock)
+        faults.add(ConnectionFault(how="tls"))
+        assert gate.changes_in_ms() is None
+        faults.add(ConnectionFault(window=("10s", "30s")))
+        faults.add(ConnectionFault(window=("20s", "25s")))
+        found = []
+        for real_ms[0] in (0, 10_000, 15_000, 29_000, 30_000):
+            found.append(gate.changes_in_ms())
+        assert found == ([10_000, 10_000, 5_000, 1_000, None] if clock.rate else [None] * 5)
+        real_ms[0] = 0
 
 
 @pytest.mark.parametrize(
@@ -100,3 +121,24 @@ def test_shared_listener_is_nobodys_own() -> None:
     faults.share_listener()
     with pytest.raises(UsageError, match="several workspaces share"):
         faults.add(ConnectionFault())
+
+
+def test_gate_is_told_of_time_and_knows_no_runs() -> None:
+    """It hears of every move, and no move stops for it."""
+    gate = Gate(Faults(frozenset()), Clock())
+    assert (gate.next_deadline_ms(), gate.find_run(5)) == (None, None)  # type: ignore[func-returns-value]
+
+
+def test_what_changes_while_the_gate_is_held_is_told_afterwards() -> None:
+    """Whoever answers a call may hold what a watcher waits for."""
+    faults = Faults(frozenset())
+    gate = Gate(faults, Clock())
+    told: list[bool] = []
+    with gate.watched(lambda: told.append(gate.is_listening)):
+        gate.hold()
+        faults.add(ConnectionFault())
+        assert told == []
+        gate.let_go()
+        gate.settle_held()
+        gate.settle_held()
+    assert told == [False]
