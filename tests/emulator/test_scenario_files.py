@@ -141,6 +141,7 @@ scenarios:
         pytest.param("scenario: []\n", "1:1: scenario: a file of scenarios has no such field", id="name"),
         pytest.param("scenarios:\n", "1:1: scenarios: None is no list", id="nothing-in-it"),
         pytest.param("scenarios: [{match: x}]\n", "1:13: outcomes: is missing", id="missing"),
+        pytest.param("scenarios: [{outcomes: [{}]}]\n", "1:13: match: a scenario without", id="no-match"),
         pytest.param("[a, b]: 5\nscenarios: []\n", "1:1: a list or a mapping is no name", id="key"),
         pytest.param("a: b: c", "1:5: mapping values are not allowed here", id="syntax"),
         pytest.param("scenarios: [\n", "2:1: expected the node content", id="unfinished"),
