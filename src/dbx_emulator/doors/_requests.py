@@ -44,7 +44,7 @@ class RequestsAdapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         """Answer a request of the session."""
-        return _send(self._handler, self, request, *arguments, **options)
+        return _send(self._handler, _netloc(request), self, request, *arguments, **options)
 
 
 def patch(find: Finder) -> Undo:
@@ -56,13 +56,14 @@ def patch(find: Finder) -> Undo:
 
     def send(adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         try:
-            handler = find(_netloc(request))
+            netloc = _netloc(request)
+            handler = find(netloc)
         except RefusedHost as error:
             raise RequestsConnectionError(str(error), request=request) from None
         if handler is None:
             response: Response = original(adapter, request, *arguments, **options)
             return response
-        return _send(handler, adapter, request, *arguments, **options)
+        return _send(handler, netloc, adapter, request, *arguments, **options)
 
     def undo() -> None:
         HTTPAdapter.send = original  # type: ignore[method-assign]
@@ -72,9 +73,13 @@ def patch(find: Finder) -> Undo:
 
 
 def _send(
-    handler: RequestHandler, adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any
+    handler: RequestHandler,
+    netloc: str,
+    adapter: HTTPAdapter,
+    request: PreparedRequest,
+    *arguments: Any,
+    **options: Any,
 ) -> Response:
-    netloc = _netloc(request)
     answered: RequestHandler | _Answered = handler
     if adapter.max_retries.total == 0 and isinstance(request.body, (bytes, str, type(None))):
         # One attempt, and nothing to be seen on the connection: building one costs more than all the rest.
