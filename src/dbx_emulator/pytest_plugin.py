@@ -20,6 +20,8 @@ __all__ = ["databricks", "databricks_server", "databricks_session"]
 _MARKER = {
     "host": "workspace",
     "token": "workspace",
+    "seed": "workspace",
+    "profiles": "faults",
     "queue": "timing",
     "cluster": "timing",
     "run": "timing",
@@ -36,6 +38,7 @@ _MARKER = {
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
+_HAS_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,8 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, how long the "
-        "stages of its runs take unless a scenario says otherwise, and how its time passes and for whom",
+        f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
+        "is drawn from and which faults it has, how long the stages of its runs take unless a scenario says "
+        "otherwise, and how its time passes and for whom",
     )
 
 
@@ -66,9 +70,9 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     token are set to the workspace's. Its clock stands still until the test moves it or somebody sleeps: what the
     code under test sleeps, in the test's thread and in tasks made there, passes at once.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `queue`,
-    `cluster`, `run`, `terminating`; of the clock its policy as `clock`, `end_of_time`, `stall_after` and `leap`;
-    and `threads`, `modules`, `patience_seconds` as `Workspace.intercept` does.
+    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed` and
+    `profiles`; `queue`, `cluster`, `run`, `terminating`; of the clock its policy as `clock`, `end_of_time`,
+    `stall_after` and `leap`; and `threads`, `modules`, `patience_seconds` as `Workspace.intercept` does.
     """
     given = _read_marker(request.node)
     workspace = _make_workspace(given)
@@ -79,6 +83,8 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
+    if request.node.stash.get(_HAS_PASSED, False):
+        _warn_of_idle_faults(request.node, workspace)
 
 
 @pytest.fixture
@@ -111,6 +117,7 @@ def databricks_session() -> Iterator[Workspace]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show a failing test what its workspace saw."""
     report: Any = yield
+    item.stash[_HAS_PASSED] = report.when == "call" and report.passed
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
         report.sections.extend(_sections(workspace, item.nodeid))
@@ -142,9 +149,12 @@ def _make_workspace(given: dict[str, dict[str, Any]]) -> Workspace:
     from dbx_emulator.workspace import Workspace
 
     clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]
-    return Workspace(
+    workspace = Workspace(
         **given["workspace"], clock=Clock(clock.pop("clock"), **clock), timing=Timing(**given["timing"])
     )
+    profiles = given["faults"].get("profiles", ())
+    workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
+    return workspace
 
 
 def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
@@ -170,5 +180,16 @@ def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
             pytest.PytestWarning(
                 f"{entry.method} {entry.path} was called, which dbx-emulator does not serve: "
                 f"it answered {entry.status_code} {entry.error_code}"
+            )
+        )
+
+
+def _warn_of_idle_faults(node: pytest.Item, workspace: Workspace) -> None:
+    """Say which faults had no part in a test that passed: it may not have tested what it meant to."""
+    for fault in workspace.faults.never_struck():
+        node.warn(
+            pytest.PytestWarning(
+                f"{fault.kind} on {fault.route} never struck, and the test passed without it: "
+                f"{fault.describe_idleness()}"
             )
         )

@@ -16,14 +16,17 @@ from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
 from dbx_emulator._api.stall import StallGuard
 from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.draws import Draws
+from dbx_emulator._core.durations import Duration
 from dbx_emulator._core.engine import Engine
-from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.faults import Faults
+from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.faults import Faults, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun, TaskRun
 from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.tokens import Tokens
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
 
@@ -59,6 +62,7 @@ class Workspace:
         timing: How long the stages of a run take unless a scenario says otherwise.
         token: The bearer token that opens it.
         further_tokens: More tokens that open it.
+        seed: What chance is drawn from, any whole number: the same seed gives the same draws.
         workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
 
     Attributes:
@@ -80,16 +84,17 @@ class Workspace:
         timing: Timing | None = None,
         token: str = DEFAULT_TOKEN,
         further_tokens: Iterable[str] = (),
+        seed: int = 0,
         workspace_id: int = DEFAULT_WORKSPACE_ID,
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
-        self.token = token
         self.workspace_id = workspace_id
         self.clock = clock or Clock("sleeping", end_of_time="30d", stall_after=1_000)
         self.scenarios = Scenarios()
-        self.faults = Faults(API_ROUTES)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=Draws(seed), on_profile=self._apply_profile)
+        self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
@@ -104,13 +109,14 @@ class Workspace:
                 clock=self.clock,
                 scenarios=self.scenarios,
                 faults=self.faults,
+                tokens=self._tokens,
                 journal=self.journal,
                 unlocked=self._unlocked,
             ),
             host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
+            workspace_id=workspace_id,
         )
-        self._tokens = dict.fromkeys((token, *further_tokens), Principal.USER)
-        self._dispatcher = Dispatcher(service=service, tokens=self._tokens)
+        self._dispatcher = Dispatcher(service=service)
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
@@ -120,27 +126,55 @@ class Workspace:
         """The headers that open the workspace."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    def issue_token(self, principal: Principal | str = Principal.USER) -> str:
+    @property
+    def token(self) -> str:
+        """The token that clients are given; after `rotate_token` it is another."""
+        return self._tokens.current
+
+    def issue_token(
+        self,
+        principal: Principal | str = Principal.USER,
+        *,
+        lifetime: Duration | None = None,
+        refusal: str = "403-json",
+    ) -> str:
         """Return a new token that opens the workspace.
 
         Args:
             principal: For whom: `user` owns what there is, `guest` sees only the runs it submits, `expired` is
-                refused as an expired personal token is.
+                refused from the beginning.
+            lifetime: For how long, in virtual time; `None` for ever.
+            refusal: How it is refused afterwards: `403-json` and `403-html` as gateways of today and of former
+                days refuse a personal token, `401-json`, or `expiring`, which is refused from 30 s before its end.
 
         Raises:
-            UsageError: There is no such principal.
+            UsageError: There is no such principal or refusal, or the lifetime is no duration.
         """
-        names = [each.value for each in Principal]
-        if principal not in names:
-            hint = nearest(str(principal), names)
-            raise UsageError(f"principal: {str(principal)!r} is none of {', '.join(names)}{hint}")
-        token = f"{self.token}-{Principal(principal).value}-{len(self._tokens)}"
-        self._tokens[token] = Principal(principal)
-        return token
+        return self._tokens.issue(principal, lifetime=lifetime, refusal=refusal)
+
+    def revoke_token(self, token: str) -> None:
+        """Let a token open nothing any more; it is refused as it would be at its end.
+
+        Raises:
+            UsageError: It never opened this workspace.
+        """
+        self._tokens.revoke(token)
+
+    def rotate_token(self) -> str:
+        """Replace `token` by a new one that opens the same workspace, and return it; the old one is refused.
+
+        `headers` and, while the workspace is intercepted, the environment variables follow.
+        """
+        return self._tokens.rotate()
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""
         return token in self._tokens
+
+    def _apply_profile(self, profile: Profile) -> None:
+        """Do what a profile does besides arming faults."""
+        if profile.first_run_id is not None:
+            self._engine.store.start_ids_at(profile.first_run_id)
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
@@ -260,12 +294,13 @@ class Workspace:
             UsageError: Another workspace answers for the host already, there is no such module, or the clock's
                 policy is not `sleeping` and the arguments are about sleepers.
         """
-        from dbx_emulator.doors.environment import environment
+        from dbx_emulator.doors.environment import environment, replace_token
         from dbx_emulator.doors.intercept import intercept
 
         with ExitStack() as stack:
             stack.enter_context(intercept(self))
             stack.enter_context(environment(url=self.url, token=self.token))
+            stack.enter_context(self._tokens.followed(replace_token))
             if self.clock.policy == "sleeping":
                 from dbx_emulator.doors.virtual_sleep import virtual_sleep
 

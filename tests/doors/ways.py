@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -28,6 +29,14 @@ class Answer:
 
     status_code: int
     body: Any
+
+
+def read_body(text: str) -> Any:
+    """Return a body as JSON, or as the text it is if it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 class Call(Protocol):
@@ -77,7 +86,7 @@ def _call_with(client: Any, workspace: Workspace, base_url: str) -> Call:
         lines = workspace.headers if headers is None else headers
         url = base_url + target
         response = client.request(method, url, json=body, headers=dict(lines), timeout=timeout_seconds)
-        return Answer(response.status_code, response.json())
+        return Answer(response.status_code, read_body(response.text))
 
     return call
 
@@ -106,8 +115,7 @@ class _Aiohttp:
                 aiohttp.ClientSession(timeout=limit) as session,
                 session.request(method, url, **options) as response,
             ):
-                body = await response.json()
-                return SimpleNamespace(status_code=response.status, json=lambda: body)
+                return SimpleNamespace(status_code=response.status, text=await response.text())
 
         return asyncio.run(request())
 

@@ -46,12 +46,13 @@ def test_it(databricks):
     [
         pytest.param(
             "runs='2h'",
-            "has no 'runs'; it has host, token, queue, cluster, run, terminating, clock*",
+            "has no 'runs'; it has host, token, seed, profiles, queue, cluster, run, terminating, clock*",
             id="name",
         ),
         pytest.param("'2h'", "takes names, such as run='24h'", id="bare-value"),
         pytest.param("run='soon'", "run: 'soon' is no duration", id="value"),
         pytest.param("host='east'", "host: 'east' is no URL", id="host"),
+        pytest.param("profiles='throtled'", "nearest: throttled", id="profile"),
     ],
 )
 def test_bad_marker_is_one_sentence_at_set_up(pytester: pytest.Pytester, marker: str, said: str) -> None:
@@ -92,7 +93,7 @@ def test_it(databricks):
             "*Databricks runs*",
             "run * 'etl': 00:00:00.000 etl PENDING → 00:02:00.000 etl RUNNING",
             "*Databricks faults*",
-            "status on runs/get: struck 0 of 0 calls",
+            "status on runs/get: struck 0 of 0 calls (no call of runs/get came by)",
             "*Databricks replay*",
             "pytest 'test_failing_test_shows_calls_runs_faults_and_replay.py::test_it'",
         ]
@@ -334,6 +335,54 @@ def test_after():
     assert "DATABRICKS_TOKEN" not in os.environ
 """,
     ).assert_outcomes(passed=2)
+
+
+def test_fault_that_never_struck_is_told_of_a_passing_test(pytester: pytest.Pytester) -> None:
+    """With what it saw; one that struck is no news, nor is any if the test failed anyway."""
+    result = _run(
+        pytester,
+        """
+from dbx_emulator import LostResponse, StatusFault
+
+def test_passes(databricks):
+    databricks.faults.add(StatusFault("runs/submit", run_name="report-*"))
+    with databricks.faults.armed(LostResponse("runs/get")):
+        submit(databricks)
+
+def test_strikes(databricks):
+    databricks.faults.add(StatusFault("runs/list"))
+    httpx.get(databricks.url + "/api/2.1/jobs/runs/list", headers=databricks.headers)
+
+def test_fails(databricks):
+    databricks.faults.add(StatusFault("runs/list"))
+    assert submit(databricks) == 0
+""",
+    )
+    result.assert_outcomes(passed=2, failed=1, warnings=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*lost_response on runs/get never struck, and the test passed without it: no call of runs/get came by",
+            "*status on runs/submit never struck, *: 1 calls of runs/submit came by, *: 'etl' is not 'report-?'",
+        ]
+    )
+
+
+def test_marker_applies_profiles_and_sets_the_seed(pytester: pytest.Pytester) -> None:
+    """One by its name, several as a list; that nothing of them struck is no warning."""
+    _run(
+        pytester,
+        """
+import pytest
+
+@pytest.mark.databricks(profiles="throttled", seed=7)
+def test_one(databricks):
+    assert {fault.profile for fault in databricks.faults} == {"throttled"}
+
+@pytest.mark.databricks(profiles=["flaky_network", "large_ids"])
+def test_two(databricks):
+    assert {fault.profile for fault in databricks.faults} == {"flaky_network"}
+""",
+    ).assert_outcomes(passed=2, warnings=0)
 
 
 def test_sleep_of_the_test_passes_at_once(pytester: pytest.Pytester) -> None:

@@ -35,6 +35,8 @@ class Request:
         headers: The header lines.
         body: The whole body, or its first bytes if `is_truncated`.
         is_truncated: Whether the body was larger than the door was willing to hold.
+        is_reused: Whether it came on a connection that had carried another request.
+        in_flight: How many requests are being answered at the door, this one included.
     """
 
     method: str
@@ -42,6 +44,8 @@ class Request:
     headers: Headers = ()
     body: bytes = b""
     is_truncated: bool = False
+    is_reused: bool = False
+    in_flight: int = 1
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, its name given in lower case, or `None`."""
@@ -102,7 +106,7 @@ class Reply:
     """The answer to a request.
 
     Attributes:
-        status_code: HTTP status.
+        status_code: HTTP status; 0 if the service has none to give because it never looked at the request.
         body: The whole body.
         headers: The header lines, names in lower case.
         delay_ms: Virtual milliseconds that pass before anything else happens.

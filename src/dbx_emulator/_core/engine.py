@@ -5,7 +5,7 @@ Owns every change of a record. It does not know HTTP; the workspace holds its lo
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from datetime import datetime, timezone
 from functools import partial
 
@@ -61,7 +61,6 @@ class Engine:
         self._scenarios = scenarios
         self._draws = draws or Draws()
         self._heap = EventHeap()
-        self._names: Counter[str] = Counter()
         self.to_call: deque[tuple[OnSuccess, JobRun]] = deque()
 
     def drain(self) -> int:
@@ -97,14 +96,13 @@ class Engine:
         if token and (existing := self.store.find_by_token(token)) is not None:
             return existing
         now_ms = self._clock.tick()
-        self._names[submitted.run_name] += 1
         job_run = JobRun(
             run_id=self.store.new_run_id(),
             job_id=self.store.new_job_id(),
             submitted=submitted,
             creator_user_name=principal.user_name,
             start_time_ms=now_ms,
-            key=(submitted.run_name, self._names[submitted.run_name]),
+            key=self.store.new_key(submitted.run_name),
         )
         claim = self._scenarios.claim(submitted, job_id=job_run.job_id, key=job_run.key)
         job_run.on_success, job_run.notes = claim.on_success, claim.notes

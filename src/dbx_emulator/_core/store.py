@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.runs import JobRun, TaskRun
 
 __all__ = ["RunStore"]
+
+_LAST_INT64 = 2**63 - 1
+
+#: How many ids are to follow at least.
+_ROOM = 2**32
 
 
 class RunStore:
@@ -25,6 +32,7 @@ class RunStore:
         self._by_token: dict[str, JobRun] = {}
         self._created: list[JobRun] = []
         self._active: dict[int, int] = {}
+        self._named: Counter[str] = Counter()
         self._next_run_id = self._FIRST_RUN_ID
         self._next_job_id = self._FIRST_JOB_ID
 
@@ -36,6 +44,21 @@ class RunStore:
         run_id = self._next_run_id
         self._next_run_id += 1
         return run_id
+
+    def start_ids_at(self, run_id: int) -> None:
+        """Give the next run that id, and those after it the ids that follow.
+
+        Raises:
+            UsageError: It is no int64, or there are runs with that id or a higher one.
+        """
+        if not self._next_run_id <= run_id < _LAST_INT64 - _ROOM:
+            raise UsageError(f"run_id: {run_id!r} is none from {self._next_run_id} to {_LAST_INT64 - _ROOM}")
+        self._next_run_id = run_id
+
+    def new_key(self, run_name: str) -> tuple[str, int]:
+        """Return a run's name and its number among the runs of that name, from 1."""
+        self._named[run_name] += 1
+        return run_name, self._named[run_name]
 
     def new_job_id(self) -> int:
         """Return a job id that no other run has."""
