@@ -188,6 +188,11 @@ class Faults:
         return None
 
     @property
+    def guards_connections(self) -> bool:
+        """Whether a fault is armed that is about connections."""
+        return bool(self._at_connections)
+
+    @property
     def is_listening(self) -> bool:
         """Whether the service listens at all. Who is refused by the machine cannot be counted."""
         now_ms = self._clock.now_ms

@@ -33,6 +33,11 @@ class Gate:
         clock.attach(self)
 
     @property
+    def is_unguarded(self) -> bool:
+        """Whether no fault is about connections, so that everybody gets in."""
+        return not self._faults.guards_connections
+
+    @property
     def is_listening(self) -> bool:
         """Whether clients find anybody who listens."""
         return self._faults.is_listening
