@@ -34,7 +34,7 @@ _CHOSEN_BY_NAME = re.compile(r"#(?P<name>[A-Za-z_][\w\-]*)\Z")
 _NAME = re.compile(r"[A-Za-z_][\w\-]*")
 
 #: The test author's own code, called with the run after it succeeded.
-OnSuccess = Callable[["JobRun"], None]
+OnSuccess = Callable[["JobRun"], object]
 
 
 @dataclass(frozen=True, slots=True)
