@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.emulator.support import environment
 
-#: A suite as a user may have one: a client that does not give up, under trouble that is drawn.
+#: A suite as a user may have one: a client that does not give up, under trouble that is drawn. None of it is late: a
+#: delay takes real time at a socket whose clock is moved by hand, and virtual time in process.
 _SUITE = """
 import os
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dbx_emulator import Match, Outcome, Workspace
+from dbx_emulator import LostResponse, Match, Outcome, WireFault, Workspace
 
 JOURNALS = Path(os.environ["JOURNALS"])
 
@@ -36,7 +37,11 @@ def call(client, sleep, method, endpoint, **options):
 @pytest.mark.parametrize("number", range(8))
 @pytest.mark.databricks(seed=11)
 def test_chaos(number, databricks: Workspace, request):
-    databricks.faults.apply("flaky_network", "throttled")
+    databricks.faults.apply("throttled")
+    databricks.faults.add(LostResponse("*", probability=0.05))
+    databricks.faults.add(WireFault("*", how="reset", point="before_handler", probability=0.05))
+    databricks.faults.add(WireFault("*", how="truncated", probability=0.05))
+    databricks.faults.add(WireFault("*", how="stale_keep_alive", probability=0.05))
     lost = Outcome(run="lognormal(10m, 0.5)", termination_code="CLOUD_FAILURE")
     databricks.scenarios.add("*", [Outcome(cluster="uniform(1m, 5m)", run="lognormal(20m, 0.5)")])
     databricks.scenarios.add(Match(probability=0.4), [lost])
