@@ -54,7 +54,7 @@ def beside_other_rules() -> Ratio:
     """
     paths, clients = [], []
     for count in (100, 0):
-        workspace = Workspace()
+        workspace = Workspace(clock=Clock())
         client = httpx.Client(
             transport=workspace.transport(), base_url=workspace.url, headers=workspace.headers
         )
