@@ -1,11 +1,12 @@
 """A test to copy: a job of a day ends in milliseconds.
 
-`run_to_the_end` stands for your code. It takes its sleep as a parameter, as code that polls should: `time.sleep`
-in production, the workspace's in the test, and a day goes by at once.
+`run_to_the_end` stands for your code. It sleeps as code does that polls, and under the fixture that takes no time:
+a day goes by at once.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,25 +23,25 @@ JOB = {
 }
 
 
-def run_to_the_end(client: httpx.Client, *, sleep: Callable[[float], None]) -> dict[str, Any]:
+def run_to_the_end(client: httpx.Client) -> dict[str, Any]:
     """Submit the nightly job, poll it every minute, and return the run when it is over."""
-    run_id = _with_retries(lambda: client.post("/api/2.1/jobs/runs/submit", json=JOB), sleep)["run_id"]
+    run_id = _with_retries(lambda: client.post("/api/2.1/jobs/runs/submit", json=JOB))["run_id"]
     while True:
-        run = _with_retries(lambda: client.get("/api/2.1/jobs/runs/get", params={"run_id": run_id}), sleep)
+        run = _with_retries(lambda: client.get("/api/2.1/jobs/runs/get", params={"run_id": run_id}))
         if run["status"]["state"] == "TERMINATED":
             return run
-        sleep(60)
+        time.sleep(60)
 
 
-def _with_retries(call: Callable[[], httpx.Response], sleep: Callable[[float], None]) -> dict[str, Any]:
+def _with_retries(call: Callable[[], httpx.Response]) -> dict[str, Any]:
     while True:
         try:
             response = call()
         except httpx.TransportError:
-            sleep(1)
+            time.sleep(1)
             continue
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            sleep(float(response.headers["Retry-After"]))
+            time.sleep(float(response.headers["Retry-After"]))
             continue
         body: dict[str, Any] = response.raise_for_status().json()
         return body
@@ -56,7 +57,7 @@ def test_nightly_job_of_a_day_succeeds(databricks: Workspace, client: httpx.Clie
     """Twenty-four hours pass on the workspace's clock, milliseconds on yours."""
     databricks.scenarios.add("nightly", [Outcome(cluster="5m", run="24h")])
     started_ms = databricks.clock.now_ms
-    run = run_to_the_end(client, sleep=databricks.clock.sleep)
+    run = run_to_the_end(client)
     assert run["state"]["result_state"] == "SUCCESS"
     assert databricks.clock.now_ms - started_ms >= 24 * 3600 * 1000
 
@@ -66,7 +67,7 @@ def test_nightly_job_is_submitted_once_though_the_answer_is_lost(
 ) -> None:
     """The idempotency token makes the repeated submit find the first run."""
     databricks.faults.add(LostResponse("runs/submit", times=1))
-    run_to_the_end(client, sleep=databricks.clock.sleep)
+    run_to_the_end(client)
     assert len(databricks.journal.calls("runs/submit")) == 2
     assert len(databricks.runs) == 1
 
@@ -74,7 +75,7 @@ def test_nightly_job_is_submitted_once_though_the_answer_is_lost(
 def test_nightly_job_waits_as_long_as_it_is_told(databricks: Workspace, client: httpx.Client) -> None:
     """A throttled poll is repeated after the time that the service asks for."""
     databricks.faults.add(StatusFault("runs/get", status_code=429, headers={"Retry-After": "600"}, times=1))
-    run_to_the_end(client, sleep=databricks.clock.sleep)
+    run_to_the_end(client)
     throttled, repeated = databricks.journal.calls("runs/get")[:2]
     assert throttled.status_code == 429
     assert repeated.now_ms - throttled.now_ms == 600_000
@@ -85,7 +86,7 @@ def test_nightly_job_that_fails_says_why(databricks: Workspace, client: httpx.Cl
     databricks.scenarios.add(
         "nightly", [Outcome(termination_code="RUN_EXECUTION_ERROR", error="ValueError: no rows")]
     )
-    run = run_to_the_end(client, sleep=databricks.clock.sleep)
+    run = run_to_the_end(client)
     assert run["status"]["termination_details"]["type"] == "CLIENT_ERROR"
     output = client.get("/api/2.1/jobs/runs/get-output", params={"run_id": run["run_id"]}).json()
     assert output["error"] == "ValueError: no rows"
