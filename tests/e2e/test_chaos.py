@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.emulator.support import environment
 
-#: A suite as a user may have one: a client that does not give up, under trouble that is drawn. None of it is late: a
-#: delay takes real time at a socket whose clock is moved by hand, and virtual time in process.
+#: A suite as a user may have one: a client that does not give up, under trouble that is drawn. None of it is late:
+#: a delay takes real time at a socket whose clock is moved by hand, and virtual time in process.
 _SUITE = """
 import os
 from pathlib import Path
