@@ -40,8 +40,8 @@ def _render(situation: Situation) -> Iterator[str]:
     if situation.marker:
         arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in situation.marker.items())
         yield f"@pytest.mark.databricks({arguments})"
-        yield "def test_it(databricks: Workspace) -> None:"
-        yield textwrap.indent("\n".join(_lines(situation)) or "...", "    ")
+        lines = textwrap.indent("\n".join(_lines(situation)), "    ")
+        yield f"def test_it(databricks: Workspace) -> None:{chr(10) + lines if lines else ' ...'}"
     else:
         yield from _lines(situation)
     yield "```"
