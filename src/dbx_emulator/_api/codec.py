@@ -161,7 +161,7 @@ class Codec:
     def _task(self, job_run: JobRun, task_run: TaskRun) -> dict[str, Any]:
         """Return an element of `tasks`."""
         spec: dict[str, Any] = msgspec.json.decode(task_run.task.spec)
-        depends_on = [{"task_key": task_key} for task_key in task_run.task.depends_on]
+        depends_on = [{"task_key": each.task_key} for each in task_run.task.depends_on]
         state = mirror_task_run(task_run)
         return (
             {"run_id": task_run.run_id, "task_key": task_run.task_key}

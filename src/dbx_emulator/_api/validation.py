@@ -13,7 +13,7 @@ from dbx_emulator._api.errors import invalid_parameter, not_implemented
 from dbx_emulator._api.structs import JsonObject, SubmitRun, SubmitTask, TaskFields
 from dbx_emulator._core.dag import find_cycle
 from dbx_emulator._core.errors import ApiError
-from dbx_emulator._core.runs import SubmittedRun, SubmittedTask
+from dbx_emulator._core.submitted import Dependency, SubmittedRun, SubmittedTask
 
 __all__ = ["MAX_TASKS", "too_many_tasks", "validate_submit"]
 
@@ -156,7 +156,7 @@ def _validate_task(task: TaskFields, task_key: str, depends_on: tuple[str, ...])
     spec = {name: _integral(value) for name, value in fields.items() if value is not UNSET}
     return SubmittedTask(
         task_key=task_key,
-        depends_on=depends_on,
+        depends_on=tuple(Dependency(each) for each in depends_on),
         has_new_cluster=task.new_cluster is not UNSET,
         existing_cluster_id=task.existing_cluster_id or "",
         spec=msgspec.json.encode(spec),

@@ -26,10 +26,11 @@ from dbx_emulator._core.lifecycle import (
 )
 from dbx_emulator._core.outcomes import Fate, OnCancel, Outcome, Timing
 from dbx_emulator._core.principals import Principal
-from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun, TimelineEntry
+from dbx_emulator._core.runs import JobRun, TaskRun, TimelineEntry
 from dbx_emulator._core.scenarios import OnSuccess, Scenarios
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
 from dbx_emulator._core.store import RunStore
+from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 from dbx_emulator._core.terminations import TERMINATIONS
 
 __all__ = ["Engine"]
@@ -102,7 +103,7 @@ class Engine:
         job_run.on_success, job_run.notes = claim.on_success, claim.notes
         for task in submitted.tasks:
             for upstream in task.depends_on:
-                job_run.downstream.setdefault(upstream, []).append(task.task_key)
+                job_run.downstream.setdefault(upstream.task_key, []).append(task.task_key)
             self._make_attempt(job_run, task, claim.fates.get(task.task_key, _USUAL), now_ms)
         self.store.add(job_run)
         for task_run in list(job_run.task_runs):
@@ -246,7 +247,7 @@ class Engine:
         return True
 
     def _judge(self, job_run: JobRun, task_run: TaskRun) -> object:
-        return judge_upstream(job_run.latest[task_key] for task_key in task_run.task.depends_on)
+        return judge_upstream(job_run.latest[each.task_key] for each in task_run.task.depends_on)
 
     def _judge_downstream(self, job_run: JobRun, ended: TaskRun, at_ms: int) -> None:
         for task_key in job_run.downstream.get(ended.task_key, ()):

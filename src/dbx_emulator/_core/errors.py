@@ -1,11 +1,11 @@
-"""The two ways a thing can be wrong: the service says so, or the test's author erred."""
+"""The ways a thing can be wrong: the service says so, or the test's author erred."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ApiError", "UsageError", "nearest"]
+__all__ = ["ApiError", "TokenOfDeletedRun", "UsageError", "nearest"]
 
 
 class UsageError(ValueError):
@@ -31,6 +31,10 @@ class ApiError(Exception):
         self.status_code = status_code
         self.error_code = error_code
         self.message = message
+
+
+class TokenOfDeletedRun(Exception):  # noqa: N818 - it names a state of the workspace, which the API ring turns into an error
+    """An idempotency token stands for a run that was deleted: it stays reserved, and no run is made."""
 
 
 def nearest(found: str, allowed: Iterable[str]) -> str:

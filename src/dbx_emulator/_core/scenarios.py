@@ -21,7 +21,8 @@ from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.outcomes import Fate, Outcome
 
 if TYPE_CHECKING:
-    from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask
+    from dbx_emulator._core.runs import JobRun
+    from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 
 __all__ = ["CHOSEN_BY_TAG", "Catalogue", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
 
