@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
+
+if TYPE_CHECKING:
+    from dbx_emulator._core.runs import JobRun
 
 __all__ = ["Job", "JobSettings"]
 
@@ -58,9 +63,13 @@ class Job:
         settings: What it is.
         created_time_ms: When it was created, in epoch milliseconds.
         creator_user_name: Who created it.
+        active: The ids of its runs that are active and not held back.
+        waiting: Its runs that are held back, or were until somebody stopped them, oldest first.
     """
 
     job_id: int
     settings: JobSettings
     created_time_ms: int
     creator_user_name: str
+    active: set[int] = field(default_factory=set)
+    waiting: deque[JobRun] = field(default_factory=deque)

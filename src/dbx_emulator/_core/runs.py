@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dbx_emulator._core.events import Due
-from dbx_emulator._core.lifecycle import MESSAGES, TERMINAL, JobRunState
+from dbx_emulator._core.lifecycle import MESSAGES, TERMINAL, Event, JobRunState
 from dbx_emulator._core.outcomes import Fate, Outcome, StageTimes
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.scenarios import OnSuccess
@@ -63,12 +63,14 @@ class TimelineEntry(NamedTuple):
         task_key: Which task run changed.
         life_cycle_state: What it became.
         attempt_number: Which attempt of the task it is, from 0.
+        iteration_index: Which iteration of a for-each task it belongs to, from 0; `None` if to none.
     """
 
     at_ms: int
     task_key: str
     life_cycle_state: LifeCycleState
     attempt_number: int = 0
+    iteration_index: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +102,7 @@ class TaskRun:
         fate: What happens to the task, attempt by attempt.
         times: How long its stages take.
         attempt_number: Which attempt it is, from 0.
+        retry_number: How many attempts came before it in the same repair.
         repair_id: The repair that made it; 0 if it belongs to the original run.
         open_upstream: How many of the tasks it depends on are not over.
         life_cycle_state: Where it is.
@@ -117,9 +120,12 @@ class TaskRun:
         cluster_id: The cluster it runs on; an empty string if it has none (yet).
         has_worked: Whether its cluster became ready.
         cancel_ms: When it is going to obey a cancel, in epoch milliseconds; `None` if nobody asked.
+        timeout_at_ms: When it will have taken too long, in epoch milliseconds; `None` if it has no limit.
         due: Its next event, or `None` if nothing is to come.
         condition_outcome: What a condition task evaluated to; `None` before, and for every other task.
         inputs: What a for-each task iterates over, each as JSON; empty before it is known.
+        started_iterations: How many of them have been started.
+        open_iterations: How many of those are not over.
         iterations: The task runs of a for-each task: the attempts of its iterations, as they came.
         child: The run that a run-job task has started; `None` before, and for every other task.
         above: The for-each task run that it is an iteration of; `None` if it is none.
@@ -134,6 +140,7 @@ class TaskRun:
     life_cycle_state: LifeCycleState
     entered_ms: int
     attempt_number: int = 0
+    retry_number: int = 0
     repair_id: int = 0
     open_upstream: int = 0
     code: TerminationCode | None = None
@@ -149,9 +156,12 @@ class TaskRun:
     cluster_id: str = ""
     has_worked: bool = False
     cancel_ms: int | None = None
+    timeout_at_ms: int | None = None
     due: Due | None = None
     condition_outcome: bool | None = None
     inputs: tuple[str, ...] = ()
+    started_iterations: int = 0
+    open_iterations: int = 0
     iterations: list[TaskRun] = field(default_factory=list)
     child: JobRun | None = None
     above: TaskRun | None = None
@@ -174,10 +184,20 @@ class TaskRun:
         return self.life_cycle_state in TERMINAL
 
     @property
+    def is_waiting_below(self) -> bool:
+        """Whether an iteration of it, or the run that it started, is not over."""
+        return self.open_iterations > 0 or (self.child is not None and not self.child.is_terminal)
+
+    @property
     def is_to_be_retried(self) -> bool:
-        """Whether it failed and the service is going to try again, unless the run above is cancelled."""
+        """Whether it failed and the service is going to try again, unless what is above it is stopped.
+
+        Source: [runs.retries.on-timeout] sdk: databricks-sdk-py, jobs.py (SubmitTask, retry_on_timeout)
+        """
         most = self.task.max_retries if self.task.max_retries >= 0 else _MOST_RETRIES
-        return self.code in RETRIED and self.attempt_number < most and self.cancel_ms is None
+        took_too_long = self.result_state is ResultState.TIMEDOUT and self.task.retry_on_timeout
+        is_failure = self.code in RETRIED or took_too_long
+        return is_failure and self.retry_number < most and self.cancel_ms is None
 
     @property
     def state_message(self) -> str:
@@ -206,6 +226,7 @@ class JobRun:
         run_type: Who made it.
         trigger: What set it off; `None` for a submitted run.
         triggered_by: The run whose run-job task set it off; `None` if none did.
+        above: That run-job task's run; `None` if there is none.
         job_parameters: The values of the job's parameters in this run.
         overriding_parameters: The legacy parameters of run-now, as JSON; empty if there were none.
         queue_code: Why it is held back in the queue; `None` if it is not.
@@ -214,7 +235,9 @@ class JobRun:
         repairs: The original run, then each repair of it.
         is_deleted: Whether somebody deleted it.
         is_cancel_requested: Whether a user asked to cancel the whole run.
-        is_cancelling: Whether that has begun to take effect.
+        stopping: What is stopping the whole run, from when it began to take effect; `None` if nothing is.
+        due: The next event of the run as a whole, or `None` if nothing is to come.
+        fates: What happens to its tasks, by task key; a task that is not in it goes as usual.
         on_success: Whom to call when it succeeded.
         notes: What looks like a mistake about it, in words for the author of the test.
         timeline: Every change of state of its task runs, oldest first.
@@ -237,6 +260,7 @@ class JobRun:
     run_type: RunType = RunType.SUBMIT_RUN
     trigger: TriggerType | None = None
     triggered_by: JobRun | None = None
+    above: TaskRun | None = None
     job_parameters: Mapping[str, str] = field(default_factory=dict)
     overriding_parameters: bytes = b""
     queue_code: QueueCode | None = None
@@ -245,7 +269,9 @@ class JobRun:
     repairs: list[Repair] = field(default_factory=list)
     is_deleted: bool = False
     is_cancel_requested: bool = False
-    is_cancelling: bool = False
+    stopping: Event | None = None
+    due: Due | None = None
+    fates: dict[str, Fate] = field(default_factory=dict)
     on_success: list[OnSuccess] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
@@ -260,6 +286,11 @@ class JobRun:
     def is_flat(self) -> bool:
         """Whether the run was submitted without `tasks` and is its own only task run."""
         return self.submitted.is_flat
+
+    @property
+    def latest_repair_id(self) -> int:
+        """The id of its latest repair; 0 if it was never repaired."""
+        return self.repairs[-1].repair_id
 
     @property
     def only(self) -> TaskRun | None:

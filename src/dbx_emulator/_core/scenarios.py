@@ -45,7 +45,8 @@ class Match:
 
     Attributes:
         run_name: A glob (`*`, `?`, `[…]`) over the whole `run_name`, with upper and lower case told apart.
-        task_key: A glob over task keys; then only those tasks have the scenario's fate. `*` is the whole run.
+        task_key: A glob over task keys; then only those tasks have the scenario's fate. `*` is the whole run. The
+            task that a for-each task repeats has a key of its own.
         tags: Globs over the values of tags that the run must have.
         parameters: Globs over the values of parameters that one of its tasks must have: of a notebook's
             `base_parameters`, of `named_parameters`, or written as `--name value` or `--name=value`.
@@ -90,10 +91,10 @@ class Match:
             fnmatch.fnmatchcase(run.run_name, self.run_name)
             and self.job_id in (None, job_id)
             and _has_all(run.tags, self.tags)
-            and any(_has_all(task.parameters, self.parameters) for task in run.tasks)
+            and any(_has_all(task.parameters, self.parameters) for task in run.every_task())
         ):
             return set()
-        return {task.task_key for task in run.tasks if self._is_meant(task, run)}
+        return {task.task_key for task in run.every_task() if self._is_meant(task, run)}
 
     def _is_meant(self, task: SubmittedTask, run: SubmittedRun) -> bool:
         # A flat run is its only task, under a key that nobody gave it.
@@ -227,9 +228,10 @@ class Scenarios:
         """
         claim = Claim()
         chosen = self._chosen(run, claim)
+        task_keys = {task.task_key for task in run.every_task()}
         for scenario in (chosen,) if chosen else reversed(self._scenarios):
             self._offer(scenario, run, claim, job_id=job_id, key=key, is_chosen=chosen is not None)
-            if len(claim.fates) == len(run.tasks):
+            if claim.fates.keys() == task_keys:
                 break
         return claim
 
@@ -245,7 +247,7 @@ class Scenarios:
     ) -> None:
         """Let a scenario take the run, or those of its tasks that are still free."""
         meant = (
-            {task.task_key for task in run.tasks}
+            {task.task_key for task in run.every_task()}
             if is_chosen
             else scenario.match.task_keys(run, job_id=job_id)
         )
@@ -302,8 +304,8 @@ def _has_all(values: Mapping[str, str], globs: Mapping[str, str]) -> bool:
 
 def _unknown_tasks(outcome: Outcome, run: SubmittedRun) -> Iterator[str]:
     """Yield a note for each task that an outcome names and the run does not have."""
-    task_keys = [task.task_key for task in run.tasks]
+    task_keys = list(dict.fromkeys(task.task_key for task in run.every_task()))
     for glob in outcome.tasks:
-        if not fnmatch.filter(task_keys, glob):
+        if not fnmatch.filter(task_keys, glob.partition("/")[0]):
             hint = nearest(glob, task_keys)
             yield f"the scenario names the task {glob!r}, and the run has {', '.join(task_keys)}{hint}"

@@ -316,6 +316,6 @@ def test_illegal_event_leaves_the_record_unchanged(state: LifeCycleState, event:
     timeline, rendered = list(job_run.timeline), {"2.1": b"{}"}
     job_run.rendered.update(rendered)
     with pytest.raises(RuntimeError, match="cannot happen"):
-        engine._apply(job_run, task_run, event, EPOCH_MS + 10_000)
+        engine._machine.apply(job_run, task_run, event, EPOCH_MS + 10_000)
     assert {name: getattr(task_run, name) for name in fields} == before
     assert (job_run.timeline, job_run.rendered) == (timeline, rendered)
