@@ -24,6 +24,9 @@ _L = LifeCycleState
 #: A job run of `tasks[]` shows the first of these states that fits its task runs.
 _ACTIVE_ORDER = (_L.RUNNING, _L.PENDING, _L.QUEUED)
 
+#: States that a task run is only in when it has ended or is about to.
+_ENDING = TERMINAL | {_L.TERMINATING}
+
 #: States that a task run is only in when it has ended, is about to, or an earlier attempt has.
 _BEGUN = TERMINAL | {_L.TERMINATING, _L.WAITING_FOR_RETRY}
 
@@ -43,10 +46,7 @@ def derive_job_run(job_run: JobRun) -> JobRunState:
     states = job_run.states.keys()
     if states <= TERMINAL:
         return _derive_end(job_run)
-    if job_run.stopping is not None or (
-        states <= TERMINAL | {_L.TERMINATING}
-        and not any(each.is_to_be_retried for each in job_run.latest.values())
-    ):
+    if job_run.stopping is not None or (states <= _ENDING and not job_run.retries_due):
         return JobRunState(_L.TERMINATING)
     if job_run.queue_code is not None:
         return JobRunState(_L.QUEUED, message=MESSAGES[_L.QUEUED])

@@ -90,17 +90,9 @@ class Machine:
         stage = STAGES.get(task_run.life_cycle_state)
         if stage is not None and not (event in STOPS and stage.recorded == "setup_duration_ms"):
             setattr(task_run, stage.recorded, (at_ms - task_run.entered_ms) // 1_000 * 1_000)
-        if task_run.code is not None or event not in _ENDING:
-            return
-        if task_run.life_cycle_state is LifeCycleState.BLOCKED:
-            verdict = _SKIPPED_BY.get(event) or judge_upstream(task_run.task, job_run.latest)
-            is_disabled = verdict is ResultState.DISABLED
-            code = TerminationCode.DISABLED if is_disabled else TerminationCode.SKIPPED
-            terminate(task_run, code, result_state=verdict)
-        elif event in STOPS:
-            terminate(task_run, STOPS[event])
-        else:
-            terminate_as_planned(task_run)
+        if task_run.code is None and event in _ENDING:
+            _settle(job_run, task_run, event)
+            job_run.retries_due += task_run.above is None and task_run.is_to_be_retried
 
     def enter(self, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:
         """Do what goes with the state that a task run came into, and schedule what follows."""
@@ -170,6 +162,7 @@ class Machine:
         Source: [runs.retries.interval] sdk: databricks-sdk-py, jobs.py (SubmitTask, min_retry_interval_millis:
         counted from the start of the failed attempt)
         """
+        job_run.retries_due -= ended.above is None and ended.is_to_be_retried
         is_stopped = job_run.stopping is not None or (
             ended.above is not None and ended.above.code is not None
         )
@@ -213,6 +206,19 @@ _SKIPPED_BY = {
     Event.CANCEL_REQUESTED: ResultState.UPSTREAM_CANCELED,
     Event.TIMED_OUT: ResultState.UPSTREAM_FAILED,
 }
+
+
+def _settle(job_run: JobRun, task_run: TaskRun, event: Event) -> None:
+    """Write down why a task run ends that `event` brings to its end, or near it."""
+    if task_run.life_cycle_state is LifeCycleState.BLOCKED:
+        verdict = _SKIPPED_BY.get(event) or judge_upstream(task_run.task, job_run.latest)
+        is_disabled = verdict is ResultState.DISABLED
+        code = TerminationCode.DISABLED if is_disabled else TerminationCode.SKIPPED
+        terminate(task_run, code, result_state=verdict)
+    elif event in STOPS:
+        terminate(task_run, STOPS[event])
+    else:
+        terminate_as_planned(task_run)
 
 
 def _count(job_run: JobRun, state: LifeCycleState, change: int) -> None:

@@ -156,6 +156,8 @@ class Outcome:
         _check_end(self)
         _check_retries(self)
         _check_tasks(self)
+        if not isinstance(self.values, Mapping) or not all(isinstance(key, str) for key in self.values):
+            raise UsageError(f"values: {self.values!r} is no mapping; write values={{'rows': 12}}")
         _set(self, "retries", tuple(self.retries))
         _set(self, "tasks", dict(self.tasks))
         _set(self, "values", dict(self.values))

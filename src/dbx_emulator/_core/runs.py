@@ -234,6 +234,7 @@ class JobRun:
         queue_duration_ms: How long it was held back.
         repairs: The original run, then each repair of it.
         is_deleted: Whether somebody deleted it.
+        retries_due: How many of its tasks have failed, are not over, and are going to be tried again then.
         is_cancel_requested: Whether a user asked to cancel the whole run.
         stopping: What is stopping the whole run, from when it began to take effect; `None` if nothing is.
         due: The next event of the run as a whole, or `None` if nothing is to come.
@@ -268,6 +269,7 @@ class JobRun:
     queue_duration_ms: int = 0
     repairs: list[Repair] = field(default_factory=list)
     is_deleted: bool = False
+    retries_due: int = 0
     is_cancel_requested: bool = False
     stopping: Event | None = None
     due: Due | None = None
