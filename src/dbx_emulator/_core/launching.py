@@ -17,7 +17,11 @@ from dbx_emulator._core.submitted import SubmittedRun
 if TYPE_CHECKING:
     from dbx_emulator._core.machine import Machine
 
-__all__ = ["Order", "give_way", "launch", "set_going"]
+__all__ = ["Order", "give_way", "launch", "set_going", "skip"]
+
+#: How long a run waits in its job's queue at most. A job that runs itself, one at a time, would wait for ever.
+#: Source: [jobs.concurrency.longest-wait] assumed: Databricks documentation, Job queueing, as remembered
+_LONGEST_WAIT_MS = 48 * 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,9 @@ def launch(machine: Machine, order: Order, at_ms: int) -> JobRun:
         set_going(machine, job_run, at_ms)
     elif is_queued and job is not None:
         job.waiting.append(job_run)
+        machine.heap.schedule(Due(at_ms + _LONGEST_WAIT_MS, job_run, None, Event.SKIP_DECIDED))
     else:
-        _refuse(machine, job_run, at_ms, most=most or 0)
+        skip(machine, job_run, at_ms)
     machine.derive(job_run, at_ms)
     return job_run
 
@@ -104,6 +109,19 @@ def give_way(machine: Machine, job_run: JobRun, at_ms: int) -> None:
             _release(machine, following, at_ms)
 
 
+def skip(machine: Machine, job_run: JobRun, at_ms: int) -> None:
+    """Skip every task of a run that may not begin, or has waited too long.
+
+    Source: [jobs.concurrency.skipped] measured: databricks/cli#257
+    """
+    most = job_run.job.settings.max_concurrent_runs if job_run.job else 0
+    message = f"Skipping this run because the limit of {most} maximum concurrent runs has been reached."
+    for task_run in list(job_run.latest.values()):
+        if task_run.code is None:
+            terminate(task_run, TerminationCode.MAX_CONCURRENT_RUNS_EXCEEDED, message=message)
+            machine.apply(job_run, task_run, Event.SKIP_DECIDED, at_ms)
+
+
 def _make(machine: Machine, order: Order, at_ms: int) -> JobRun:
     submitted, job = order.submitted, order.job
     machine.names[submitted.run_name] += 1
@@ -130,20 +148,9 @@ def _make(machine: Machine, order: Order, at_ms: int) -> JobRun:
     return job_run
 
 
-def _refuse(machine: Machine, job_run: JobRun, at_ms: int, *, most: int) -> None:
-    """Skip every task of a run that comes while its job has as many as it may.
-
-    Source: [jobs.concurrency.skipped] measured: databricks/cli#257
-    """
-    message = f"Skipping this run because the limit of {most} maximum concurrent runs has been reached."
-    for task_run in list(job_run.task_runs):
-        terminate(task_run, TerminationCode.MAX_CONCURRENT_RUNS_EXCEEDED, message=message)
-        machine.apply(job_run, task_run, Event.SKIP_DECIDED, at_ms)
-
-
 def _release(machine: Machine, job_run: JobRun, at_ms: int) -> None:
     """Let a run that was held back have its turn."""
-    job_run.queue_code, job_run.queue_message = None, ""
+    job_run.queue_code, job_run.queue_message, job_run.due = None, "", None
     job_run.queue_duration_ms = at_ms - job_run.start_time_ms
     for task_run in job_run.latest.values():
         if task_run.life_cycle_state is LifeCycleState.QUEUED:

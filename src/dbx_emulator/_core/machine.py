@@ -8,6 +8,7 @@ reaches, `launching` for whose turn it is when a run of a job ends.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 
 from dbx_emulator._core import launching, special_tasks, stopping
 from dbx_emulator._core.attempts import cluster_id, make_attempt, terminate, terminate_as_planned
@@ -56,10 +57,10 @@ class Machine:
         """Let everything happen that is due by now, in order, and return what it took for now."""
         now_ms = self.clock.now_ms if now_ms is None else now_ms
         while (due := self.heap.pop_due(now_ms)) is not None:
-            if due.task_run is None:
-                stopping.time_out(self, due.job_run, due.deadline_ms)
-            else:
+            if due.task_run is not None:
                 self.apply(due.job_run, due.task_run, due.event, due.deadline_ms)
+            else:
+                _OF_JOB_RUNS[due.event](self, due.job_run, due.deadline_ms)
         return now_ms
 
     def apply(self, job_run: JobRun, task_run: TaskRun, event: Event, at_ms: int) -> None:
@@ -195,6 +196,12 @@ class Machine:
         launching.give_way(self, job_run, at_ms)
         special_tasks.child_over(self, job_run, at_ms)
 
+
+#: What happens to a run as a whole.
+_OF_JOB_RUNS: dict[Event, Callable[[Machine, JobRun, int], None]] = {
+    Event.TIMED_OUT: stopping.time_out,
+    Event.SKIP_DECIDED: launching.skip,
+}
 
 #: Events after which it is settled why a task run ends.
 _ENDING = frozenset({Event.WORK_ENDED, Event.PLATFORM_FAILED, Event.SKIP_DECIDED, *STOPS})

@@ -193,6 +193,27 @@ def test_time_in_the_queue_is_not_counted() -> None:
     assert _states(first, second) == ["SUCCESS", "SUCCESS"]
 
 
+@pytest.mark.fact("jobs.concurrency.longest-wait")
+def test_nobody_waits_for_ever() -> None:
+    """A run whose turn does not come is skipped after two days, single tasks that were cancelled apart."""
+    engine, clock, _ = make_engine(timing=Timing(0, 2, "90d", 1))
+    job = engine.create_job(_settings(submitted_task("a"), submitted_task("b", "a")))
+    engine.run_now(job, job.settings.to_run())
+    waiting, touched = (engine.run_now(job, job.settings.to_run()) for _ in range(2))
+    engine.cancel(touched, touched.latest["b"])
+    clock.advance("47h")
+    engine.drain()
+    assert _states(waiting, touched) == ["QUEUED", "QUEUED"]
+    clock.advance("1h")
+    engine.drain()
+    assert _states(waiting) == ["MAXIMUM_CONCURRENT_RUNS_REACHED"]
+    assert [each.result_state for each in touched.task_runs] == [
+        R.MAXIMUM_CONCURRENT_RUNS_REACHED,
+        R.UPSTREAM_CANCELED,
+    ]
+    assert not waiting.queue_code
+
+
 @pytest.mark.fact("runs.submit.idempotency")
 def test_token_makes_one_run_of_a_job() -> None:
     """However often it is asked for, and whether by run-now or by submit."""
