@@ -114,8 +114,8 @@ class Machine:
             task_run.cluster_id = cluster_id(task_run)
             if task_run.task.timeout_ms:
                 task_run.timeout_at_ms = at_ms + task_run.task.timeout_ms
-        if state is LifeCycleState.RUNNING and task_run.task.work is not None:
-            special_tasks.begin(self, job_run, task_run, at_ms)
+        if state is LifeCycleState.RUNNING and (work := task_run.task.work) is not None:
+            special_tasks.begin(self, work, job_run, task_run, at_ms)
         self.proceed(job_run, task_run, at_ms)
 
     def proceed(self, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:

@@ -18,7 +18,7 @@ from dbx_emulator._core.outcomes import Fate, Outcome
 from dbx_emulator._core.references import resolve
 from dbx_emulator._core.runs import JobRun, TaskRun
 from dbx_emulator._core.states import ConditionOp, LifeCycleState, TerminationCode, TriggerType
-from dbx_emulator._core.submitted import Condition, ForEach, RunJob
+from dbx_emulator._core.submitted import Condition, ForEach, RunJob, Work
 from dbx_emulator._core.terminations import TERMINATIONS
 
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ _COMPARE_NUMBERS: dict[ConditionOp, Callable[[float, float], bool]] = {
 }
 
 
-def begin(machine: Machine, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:
+def begin(machine: Machine, work: Work, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:
     """Begin the work of a task run that has come to RUNNING."""
-    work = task_run.task.work
     if isinstance(work, Condition):
         _evaluate(work, job_run, task_run)
     elif isinstance(work, ForEach):
         _begin_for_each(machine, work, job_run, task_run, at_ms)
-    elif isinstance(work, RunJob):
+    else:
         _begin_run_job(machine, work, job_run, task_run, at_ms)
 
 

@@ -36,10 +36,7 @@ def time_out(machine: Machine, job_run: JobRun, at_ms: int) -> None:
     if job_run.stopping is None and any(task_run.code is None for task_run in tasks):
         job_run.stopping = Event.TIMED_OUT
     for task_run in tasks:
-        if task_run.code is None:
-            machine.apply(job_run, task_run, Event.TIMED_OUT, at_ms)
-        elif task_run.is_waiting_below:
-            stop_below(machine, job_run, task_run, Event.TIMED_OUT, at_ms)
+        _time_out(machine, job_run, task_run, at_ms)
 
 
 def stop_below(machine: Machine, job_run: JobRun, task_run: TaskRun, event: Event, at_ms: int) -> None:
@@ -48,12 +45,20 @@ def stop_below(machine: Machine, job_run: JobRun, task_run: TaskRun, event: Even
     Source: [runs.run-job.stopped] assumed: the run that a run-job task started is cancelled with it
     """
     for iteration in list(task_run.iterations):
-        if iteration.code is None and event is Event.TIMED_OUT:
-            machine.apply(job_run, iteration, event, at_ms)
+        if event is Event.TIMED_OUT:
+            _time_out(machine, job_run, iteration, at_ms)
         elif iteration.code is None and iteration.cancel_ms is None:
             _ask_to_stop(machine, job_run, iteration, at_ms)
     if task_run.child is not None:
         cancel(machine, task_run.child, None, at_ms)
+
+
+def _time_out(machine: Machine, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:
+    """Stop a task run, or what is below it if that is all it waits for."""
+    if task_run.code is None:
+        machine.apply(job_run, task_run, Event.TIMED_OUT, at_ms)
+    elif task_run.is_waiting_below:
+        stop_below(machine, job_run, task_run, Event.TIMED_OUT, at_ms)
 
 
 def _ask_to_stop(machine: Machine, job_run: JobRun, task_run: TaskRun, at_ms: int) -> None:

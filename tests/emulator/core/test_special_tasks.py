@@ -235,6 +235,18 @@ def test_cancel_of_a_for_each_task_reaches_its_iterations() -> None:
     assert job_run.end_time_ms == EPOCH_MS + 5_000
 
 
+def test_cancel_of_a_for_each_task_leaves_what_is_over() -> None:
+    """An iteration that succeeded before has succeeded."""
+    engine, clock, _ = make_engine(timing=_SECONDS)
+    job_run = engine.submit(submitted_run(_for_each([1, 2, 3])))
+    clock.advance(8)
+    engine.drain()
+    engine.cancel(job_run, None)
+    clock.advance("1h")
+    engine.drain()
+    assert _iterations(job_run.latest["each"]) == [(0, 0, "SUCCESS"), (1, 0, "CANCELED")]
+
+
 def test_cancel_of_an_iteration_leaves_the_others_alone() -> None:
     """The for-each task goes on and is CANCELED at the end, for nothing failed."""
     engine, clock, _ = make_engine(timing=_SECONDS)
