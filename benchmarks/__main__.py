@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import doors, gates
+from benchmarks import doors, gates, scale, waiting
 
 if __name__ == "__main__":
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, "
         f"{platform.system()} {platform.machine()}"
     )
-    for gate in (gates.in_process, gates.on_the_socket, *doors.DOORS):
+    many = (scale.get_among_many, scale.list_among_many, scale.bytes_per_run, scale.thousand_tasks)
+    for gate in (
+        gates.in_process,
+        gates.beside_other_rules,
+        gates.on_the_socket,
+        *many,
+        *waiting.WAITING,
+        *doors.DOORS,
+    ):
         print(gate())

@@ -18,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from benchmarks.gates import served
 from benchmarks.measure import Ratio, compare
 from benchmarks.serve import Constant
-from dbx_emulator import Workspace
+from dbx_emulator import Clock, Workspace
 
 __all__ = ["DOORS"]
 
@@ -28,7 +28,7 @@ _JSON = {"content-type": "application/json"}
 
 def _submitted() -> tuple[Workspace, str, bytes]:
     """Return a workspace with one run, the URL that reads it, and what is read there."""
-    workspace = Workspace()
+    workspace = Workspace(clock=Clock())
     with httpx.Client(transport=workspace.transport(), headers=workspace.headers) as client:
         run_id = client.post(f"{workspace.url}/api/2.2/jobs/runs/submit", json=_BODY).json()["run_id"]
         url = f"{workspace.url}/api/2.2/jobs/runs/get?run_id={run_id}"

@@ -10,16 +10,16 @@ from contextlib import ExitStack, contextmanager
 import httpx
 
 from benchmarks.measure import Ratio, compare
-from dbx_emulator import Workspace
+from dbx_emulator import Clock, LostResponse, Outcome, Workspace
 
-__all__ = ["in_process", "on_the_socket", "served"]
+__all__ = ["beside_other_rules", "in_process", "on_the_socket", "served"]
 
 _BODY = {"run_name": "bench", "existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/bench"}}
 
 
 def in_process() -> Ratio:
     """`runs/get` through httpx ÷ `httpx.MockTransport` with the same constant body."""
-    workspace = Workspace()
+    workspace = Workspace(clock=Clock())
     ours = httpx.Client(transport=workspace.transport(), base_url=workspace.url, headers=workspace.headers)
     path, body = _submit(ours)
 
@@ -45,6 +45,33 @@ def on_the_socket() -> Ratio:
     value = baseline_us / ours_us
     name = "runs/get on loopback ÷ constant ASGI app under the same server, requests/s"
     return Ratio(name, ours_us, baseline_us, value, "≥ 0.7", value >= 0.7)
+
+
+def beside_other_rules() -> Ratio:
+    """`runs/get` with 100 armed rules and 100 scenarios that do not match ÷ without them.
+
+    Half of the rules are of another route, half of the same route and of other runs.
+    """
+    paths, clients = [], []
+    for count in (100, 0):
+        workspace = Workspace()
+        client = httpx.Client(
+            transport=workspace.transport(), base_url=workspace.url, headers=workspace.headers
+        )
+        paths.append(_submit(client)[0])
+        clients.append(client)
+        for number in range(count):
+            workspace.scenarios.add(f"other-{number}", [Outcome()])
+            workspace.faults.add(
+                LostResponse("runs/get", run_name=f"other-{number}")
+                if number % 2
+                else LostResponse("runs/list")
+            )
+    (path, bare_path), (ours, baseline) = paths, clients
+    ours_us, baseline_us = compare(lambda: ours.get(path), lambda: baseline.get(bare_path))
+    value = ours_us / baseline_us
+    name = "runs/get beside 100 rules and 100 scenarios that do not match ÷ without, time"
+    return Ratio(name, ours_us, baseline_us, value, "≤ 1.1", value <= 1.1)
 
 
 def _submit(client: httpx.Client) -> tuple[str, bytes]:

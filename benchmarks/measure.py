@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Ratio", "compare"]
+__all__ = ["Ratio", "Reported", "compare"]
 
 Call = Callable[[], object]
 
@@ -38,6 +38,22 @@ class Ratio:
         verdict = f"gate {self.gate}: {'met' if self.is_met else 'NOT MET'}" if self.gate else "reported"
         measured = f"{self.ours_us:.0f} µs against {self.baseline_us:.0f} µs"
         return f"{self.name}: {self.value:.2f} ({verdict}; {measured})"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A number that no baseline goes with.
+
+    Attributes:
+        name: What was measured.
+        text: The number with its unit.
+    """
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text} (reported)"
 
 
 def compare(ours: Call, baseline: Call, *, batches: int = 40, calls: int = 100) -> tuple[float, float]:

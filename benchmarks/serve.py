@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from dbx_emulator import Workspace
+from dbx_emulator import Clock, Workspace
 from dbx_emulator.doors.asgi import Receive, Scope, SendMessage
 from dbx_emulator.doors.server import bind, run
 
@@ -27,7 +27,7 @@ class Constant:
 def main(what: str) -> None:
     """Serve until terminated."""
     listener: socket.socket = bind("127.0.0.1", 0)
-    app = Workspace().asgi() if what == "workspace" else Constant(what.encode())
+    app = Workspace(clock=Clock()).asgi() if what == "workspace" else Constant(what.encode())
     run(app, listener, on_ready=lambda: print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True))
 
 

@@ -8,12 +8,17 @@ import pytest
 
 EMULATOR = [
     "Clock",
+    "ConnectionFault",
+    "DriftFault",
+    "DuplicateDelivery",
     "JobRun",
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
     "Match",
     "Outcome",
+    "RateLimit",
+    "ReadLag",
     "ResultState",
     "StatusFault",
     "TaskRun",

@@ -1,4 +1,4 @@
-"""The README says nothing that is not so."""
+"""The README and the pages beside it say nothing that is not so."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ import dbx_emulator
 from dbx_emulator import Workspace
 from tests.e2e.processes import run_command
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PROJECT = Path(__file__).parents[1]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = {"README.md": README, "time.md": (PROJECT / "docs" / "time.md").read_text(encoding="utf-8")}
+BLOCKS = [
+    pytest.param(block, id=f"{page}-{number}")
+    for page, text in PAGES.items()
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+]
 
 
-@pytest.mark.parametrize("block", [pytest.param(block, id=block.splitlines()[0]) for block in BLOCKS])
+@pytest.mark.parametrize("block", BLOCKS)
 def test_readme_python_block_runs(block: str, databricks: Workspace) -> None:
     """Each block of Python does what it says, with the fixture and the names of the front door at hand."""
     names: dict[str, object] = {name: getattr(dbx_emulator, name) for name in dbx_emulator.__all__}

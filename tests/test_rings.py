@@ -17,7 +17,7 @@ RINGS: dict[str, set[str]] = {
     "dbx_emulator._core": set(),
     "dbx_emulator._api": {"dbx_emulator._core", "msgspec"},
     "dbx_emulator.doors": {"dbx_emulator._core", "dbx_emulator._api"},
-    "dbx_emulator.doors._aiohttp": {"dbx_emulator.doors", "aiohttp"},
+    "dbx_emulator.doors._aiohttp": {"dbx_emulator.doors", "aiohttp", "yarl"},
     "dbx_emulator.doors._httpx": {"dbx_emulator.doors", "httpx", "httpcore"},
     "dbx_emulator.doors._httpx2": {"dbx_emulator.doors", "httpx2", "httpcore2"},
     "dbx_emulator.doors._requests": {"dbx_emulator._api", "dbx_emulator.doors", "requests", "urllib3"},

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dbx_emulator._core.clock import Clock as Clock
     from dbx_emulator._core.errors import UsageError as UsageError
+    from dbx_emulator._core.faults import ConnectionFault as ConnectionFault
+    from dbx_emulator._core.faults import DriftFault as DriftFault
+    from dbx_emulator._core.faults import DuplicateDelivery as DuplicateDelivery
     from dbx_emulator._core.faults import LostResponse as LostResponse
+    from dbx_emulator._core.faults import RateLimit as RateLimit
+    from dbx_emulator._core.faults import ReadLag as ReadLag
     from dbx_emulator._core.faults import StatusFault as StatusFault
     from dbx_emulator._core.faults import WireFault as WireFault
     from dbx_emulator._core.journal import JournalEntry as JournalEntry
@@ -29,12 +34,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Clock": "dbx_emulator._core.clock",
+    "ConnectionFault": "dbx_emulator._core.faults",
+    "DriftFault": "dbx_emulator._core.faults",
+    "DuplicateDelivery": "dbx_emulator._core.faults",
     "JobRun": "dbx_emulator._core.runs",
     "JournalEntry": "dbx_emulator._core.journal",
     "LifeCycleState": "dbx_emulator._core.states",
     "LostResponse": "dbx_emulator._core.faults",
     "Match": "dbx_emulator._core.scenarios",
     "Outcome": "dbx_emulator._core.outcomes",
+    "RateLimit": "dbx_emulator._core.faults",
+    "ReadLag": "dbx_emulator._core.faults",
     "ResultState": "dbx_emulator._core.states",
     "StatusFault": "dbx_emulator._core.faults",
     "TaskRun": "dbx_emulator._core.runs",
@@ -49,12 +59,17 @@ _HOMES = {
 
 __all__ = [
     "Clock",
+    "ConnectionFault",
+    "DriftFault",
+    "DuplicateDelivery",
     "JobRun",
     "JournalEntry",
     "LifeCycleState",
     "LostResponse",
     "Match",
     "Outcome",
+    "RateLimit",
+    "ReadLag",
     "ResultState",
     "StatusFault",
     "TaskRun",

@@ -31,6 +31,7 @@ def describe_faults(workspace: Workspace) -> str:
     """Return the armed faults with how often each has struck; an empty text if none is armed."""
     return "\n".join(
         f"{fault.kind} on {fault.route}: struck {fault.fired} of {fault.seen} calls"
+        f"{'' if fault.fired else f' ({fault.describe_idleness()})'}"
         for fault in workspace.faults
     )
 
@@ -45,7 +46,8 @@ def _describe_call(entry: JournalEntry) -> str:
     before, after = (None if state is None else getattr(state, "value", state) for state in entry.states)
     change = f" {before or 'new'} → {after}" if after is not None and before != after else ""
     error = f" {entry.error_code}" if entry.error_code is not None else ""
-    fault = f" (fault: {entry.fault})" if entry.fault else ""
+    note = f", {entry.note}" if entry.note else ""
+    fault = f" (fault: {entry.fault}{note})" if entry.fault else ""
     call = f"{entry.method} {entry.path}{run}{change}"
     return f"{_elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"
 

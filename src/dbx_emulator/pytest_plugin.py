@@ -16,9 +16,29 @@ if TYPE_CHECKING:
 
 __all__ = ["databricks", "databricks_server", "databricks_session"]
 
+#: What the marker takes → what it is an argument of.
+_MARKER = {
+    "host": "workspace",
+    "token": "workspace",
+    "seed": "workspace",
+    "profiles": "faults",
+    "queue": "timing",
+    "cluster": "timing",
+    "run": "timing",
+    "terminating": "timing",
+    "clock": "clock",
+    "end_of_time": "clock",
+    "stall_after": "clock",
+    "leap": "clock",
+    "threads": "intercept",
+    "modules": "intercept",
+    "patience_seconds": "intercept",
+}
+
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 
 _WORKSPACE = pytest.StashKey["Workspace"]()
+_HAS_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,8 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        "databricks(host, token, queue, cluster, run, terminating): where the workspace of the fixture is, what "
-        "opens it, and how long the stages of its runs take unless a scenario says otherwise",
+        f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
+        "is drawn from and which faults it has, how long the stages of its runs take unless a scenario says "
+        "otherwise, and how its time passes and for whom",
     )
 
 
@@ -46,19 +67,24 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
 
     The HTTP clients of this process reach it there, those made before the test included; other Databricks hosts
     are refused. Every `DATABRICKS_*` and `FLYTE_DATABRICKS_*` variable is taken away for the test, then host and
-    token are set to the workspace's. Its clock stands still until the test moves it.
+    token are set to the workspace's. Its clock stands still until the test moves it or somebody sleeps: what the
+    code under test sleeps, in the test's thread and in tasks made there, passes at once.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently; the marker takes `host`, `token`, `queue`,
-    `cluster`, `run` and `terminating`.
+    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed` and
+    `profiles`; `queue`, `cluster`, `run`, `terminating`; of the clock its policy as `clock`, `end_of_time`,
+    `stall_after` and `leap`; and `threads`, `modules`, `patience_seconds` as `Workspace.intercept` does.
     """
-    workspace = _make_workspace(request.node)
+    given = _read_marker(request.node)
+    workspace = _make_workspace(given)
     request.node.stash[_WORKSPACE] = workspace
     try:
-        with workspace.intercept():
+        with workspace.intercept(**given["intercept"]):
             yield workspace
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
+    if request.node.stash.get(_HAS_PASSED, False):
+        _warn_of_idle_faults(request.node, workspace)
 
 
 @pytest.fixture
@@ -75,10 +101,14 @@ def databricks_server(databricks: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def databricks_session() -> Iterator[Workspace]:
-    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`."""
+    """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`.
+
+    Its clock is moved by hand alone: nobody's sleep is virtual for the whole of a session.
+    """
+    from dbx_emulator._core.clock import Clock
     from dbx_emulator.workspace import Workspace
 
-    workspace = Workspace(_SESSION_URL)
+    workspace = Workspace(_SESSION_URL, clock=Clock(stall_after=1_000))
     with workspace.intercept():
         yield workspace
 
@@ -87,30 +117,44 @@ def databricks_session() -> Iterator[Workspace]:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Show a failing test what its workspace saw."""
     report: Any = yield
+    item.stash[_HAS_PASSED] = report.when == "call" and report.passed
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
         report.sections.extend(_sections(workspace, item.nodeid))
     return report  # type: ignore[no-any-return] # what pluggy wants back
 
 
-def _make_workspace(node: pytest.Item) -> Workspace:
+def _read_marker(node: pytest.Item) -> dict[str, dict[str, Any]]:
+    """Return what the markers of a test say, by what it is an argument of."""
     from dbx_emulator._core.errors import UsageError, nearest
-    from dbx_emulator._core.outcomes import Timing
-    from dbx_emulator.workspace import DEFAULT_TOKEN, DEFAULT_URL, Workspace
 
-    allowed = ("host", "token", "queue", "cluster", "run", "terminating")
     given: dict[str, Any] = {}
     # The marker closest to the test wins.
     for marker in reversed(list(node.iter_markers("databricks"))):
         if marker.args:
             raise UsageError("@pytest.mark.databricks takes names, such as run='24h', and no bare values")
         given |= marker.kwargs
-    for name in given:
-        if name not in allowed:
-            hint = nearest(name, allowed)
-            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(allowed)}{hint}")
-    host, token = given.pop("host", DEFAULT_URL), given.pop("token", DEFAULT_TOKEN)
-    return Workspace(host, token=token, timing=Timing(**given))
+    sorted_out: dict[str, dict[str, Any]] = {target: {} for target in _MARKER.values()}
+    for name, value in given.items():
+        if name not in _MARKER:
+            hint = nearest(name, _MARKER)
+            raise UsageError(f"@pytest.mark.databricks has no {name!r}; it has {', '.join(_MARKER)}{hint}")
+        sorted_out[_MARKER[name]][name] = value
+    return sorted_out
+
+
+def _make_workspace(given: dict[str, dict[str, Any]]) -> Workspace:
+    from dbx_emulator._core.clock import Clock
+    from dbx_emulator._core.outcomes import Timing
+    from dbx_emulator.workspace import Workspace
+
+    clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]
+    workspace = Workspace(
+        **given["workspace"], clock=Clock(clock.pop("clock"), **clock), timing=Timing(**given["timing"])
+    )
+    profiles = given["faults"].get("profiles", ())
+    workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
+    return workspace
 
 
 def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
@@ -136,5 +180,16 @@ def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
             pytest.PytestWarning(
                 f"{entry.method} {entry.path} was called, which dbx-emulator does not serve: "
                 f"it answered {entry.status_code} {entry.error_code}"
+            )
+        )
+
+
+def _warn_of_idle_faults(node: pytest.Item, workspace: Workspace) -> None:
+    """Say which faults had no part in a test that passed: it may not have tested what it meant to."""
+    for fault in workspace.faults.never_struck():
+        node.warn(
+            pytest.PytestWarning(
+                f"{fault.kind} on {fault.route} never struck, and the test passed without it: "
+                f"{fault.describe_idleness()}"
             )
         )

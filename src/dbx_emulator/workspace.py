@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
@@ -14,15 +14,20 @@ from dbx_emulator._api.control import Control
 from dbx_emulator._api.dispatch import Dispatcher
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
+from dbx_emulator._api.stall import StallGuard
 from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.draws import Draws
+from dbx_emulator._core.durations import Duration
 from dbx_emulator._core.engine import Engine
-from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.faults import Faults
+from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.faults import Faults, Gate, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
-from dbx_emulator._core.runs import JobRun
+from dbx_emulator._core.runs import JobRun, TaskRun
 from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.tokens import Tokens
+from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
 
 if TYPE_CHECKING:
@@ -51,10 +56,13 @@ class Workspace:
 
     Args:
         host: Its URL, `https://…` or `http://…` without a path.
-        clock: Its time; by default one that stands still until moved.
+        clock: Its time; by default one that stands still until it is moved or, while the workspace intercepts,
+            the code under test sleeps, that ends after 30 days, and under which one target may be read 1,000
+            times at one moment.
         timing: How long the stages of a run take unless a scenario says otherwise.
         token: The bearer token that opens it.
         further_tokens: More tokens that open it.
+        seed: What chance is drawn from, any whole number: the same seed gives the same draws.
         workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
 
     Attributes:
@@ -76,33 +84,43 @@ class Workspace:
         timing: Timing | None = None,
         token: str = DEFAULT_TOKEN,
         further_tokens: Iterable[str] = (),
+        seed: int = 0,
         workspace_id: int = DEFAULT_WORKSPACE_ID,
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
-        self.token = token
         self.workspace_id = workspace_id
-        self.clock = clock or Clock()
-        self.scenarios = Scenarios()
-        self.faults = Faults(API_ROUTES)
+        self.clock = clock or Clock("sleeping", end_of_time="30d", stall_after=1_000)
+        draws = Draws(seed)
+        self.scenarios = Scenarios(draws=draws)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=draws, on_profile=self._apply_profile)
+        self.gate = Gate(self.faults, self.clock)
+        self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
-        self._depth = 0
-        self._engine = Engine(clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios)
-        self.clock.on_move(self._drain)
+        self._engine = Engine(
+            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=draws
+        )
+        self._stall = StallGuard(self.clock, who=describe_caller)
+        self.clock.attach(_Agenda(self._engine, self._lock, self._call_back))
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
             engine=self._engine,
             codec=Codec(url=self.url, workspace_id=workspace_id),
             control=Control(
-                clock=self.clock, scenarios=self.scenarios, faults=self.faults, journal=self.journal
+                clock=self.clock,
+                scenarios=self.scenarios,
+                faults=self.faults,
+                tokens=self._tokens,
+                journal=self.journal,
+                unlocked=self._unlocked,
             ),
             host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
+            workspace_id=workspace_id,
         )
-        self._tokens = dict.fromkeys((token, *further_tokens), Principal.USER)
-        self._dispatcher = Dispatcher(service=service, tokens=self._tokens)
+        self._dispatcher = Dispatcher(service=service)
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
@@ -112,58 +130,104 @@ class Workspace:
         """The headers that open the workspace."""
         return {"Authorization": f"Bearer {self.token}"}
 
-    def issue_token(self, principal: Principal | str = Principal.USER) -> str:
+    @property
+    def token(self) -> str:
+        """The token that clients are given; after `rotate_token` it is another."""
+        return self._tokens.current
+
+    def issue_token(
+        self,
+        principal: Principal | str = Principal.USER,
+        *,
+        lifetime: Duration | None = None,
+        refusal: str = "403-json",
+    ) -> str:
         """Return a new token that opens the workspace.
 
         Args:
             principal: For whom: `user` owns what there is, `guest` sees only the runs it submits, `expired` is
-                refused as an expired personal token is.
+                refused from the beginning.
+            lifetime: For how long, in virtual time; `None` for ever.
+            refusal: How it is refused afterwards: `403-json` and `403-html` as gateways of today and of former
+                days refuse a personal token, `401-json`, or `expiring`, which is refused from 30 s before its end.
 
         Raises:
-            UsageError: There is no such principal.
+            UsageError: There is no such principal or refusal, or the lifetime is no duration.
         """
-        names = [each.value for each in Principal]
-        if principal not in names:
-            hint = nearest(str(principal), names)
-            raise UsageError(f"principal: {str(principal)!r} is none of {', '.join(names)}{hint}")
-        token = f"{self.token}-{Principal(principal).value}-{len(self._tokens)}"
-        self._tokens[token] = Principal(principal)
-        return token
+        return self._tokens.issue(principal, lifetime=lifetime, refusal=refusal)
+
+    def revoke_token(self, token: str) -> None:
+        """Let a token open nothing any more; it is refused as it would be at its end.
+
+        Raises:
+            UsageError: It never opened this workspace.
+        """
+        self._tokens.revoke(token)
+
+    def rotate_token(self) -> str:
+        """Replace `token` by a new one that opens the same workspace, and return it; the old one is refused.
+
+        `headers` and, while the workspace is intercepted, the environment variables follow.
+        """
+        return self._tokens.rotate()
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""
         return token in self._tokens
 
-    def _drain(self) -> None:
-        """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
-        with self._lock:
-            self._engine.drain()
-        self._call_back()
+    def _apply_profile(self, profile: Profile) -> None:
+        """Do what a profile does besides arming faults."""
+        if profile.first_run_id is not None:
+            self._engine.store.start_ids_at(profile.first_run_id)
+        for match, outcome in profile.scenarios:
+            self.scenarios.add(match, [outcome])
+
+    @contextmanager
+    def _unlocked(self) -> Iterator[None]:
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self._lock.acquire()
 
     def handle(self, request: Request) -> Reply:
-        """Answer one request. This is the whole engine; everything else is a door onto it. It never waits."""
+        """Answer one request. This is the whole engine; everything else is a door onto it. It never waits.
+
+        Raises:
+            UsageError: One target was read more often than the clock allows while time stood still, or time ends.
+        """
         with self._lock:
-            self._depth += 1
+            self._stall.count(request)
+            self.gate.hold()
             try:
                 reply = self._dispatcher.dispatch(request)
             finally:
-                self._depth -= 1
+                self.gate.let_go()
+        self.gate.settle_held()
         self._call_back()
+        self.clock.make_planned_move()
         return reply
 
     def _call_back(self) -> None:
         """Call, without the lock, whom scenarios want called about runs that succeeded."""
         while self._engine.to_call:
             with self._lock:
-                # Within a control call that moves the clock, it is the call around it that lets go of the lock.
-                if self._depth or not self._engine.to_call:
+                if not self._engine.to_call:
                     return
                 call, job_run = self._engine.to_call.popleft()
             call(job_run)
 
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Return a context in which a request from a socket keeps sleepers from moving time."""
+        return self.clock.answering(name) if self.clock.policy == "sleeping" else nullcontext()
+
     def pass_time(self, ms: int) -> None:
-        """Let virtual milliseconds pass that a client in process spends waiting for an answer."""
-        self.clock.advance(ms / 1_000)
+        """Let virtual milliseconds pass that a client in process spends waiting for an answer.
+
+        Raises:
+            UsageError: Time ends before.
+        """
+        self.clock.wait(ms, who="a client that waits for an answer")
 
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket.
@@ -216,19 +280,54 @@ class Workspace:
         mount(self, router)
 
     @contextmanager
-    def intercept(self) -> Iterator[None]:
+    def intercept(
+        self,
+        *,
+        threads: Iterable[str] = (),
+        modules: Iterable[str] = (),
+        patience_seconds: float | None = 10.0,
+    ) -> Iterator[None]:
         """Let this process's HTTP clients reach the workspace at its URL while the context is open.
 
         Clients made before count too. Other Databricks hosts are refused, other hosts are left alone. The
         variables by which clients find a workspace are set to this one, and put back at the end.
 
+        If the clock's policy is `sleeping`, sleeping moves it meanwhile: in the thread that entered, and in the
+        tasks made under it, on whichever loop.
+
+        Args:
+            threads: Patterns for the names of further threads whose sleep moves the clock: `"poller-*"`.
+            modules: Modules in which `sleep`, `time` and `monotonic` go by the clock, whatever their thread.
+            patience_seconds: Real seconds that a sleeper waits for time to move before it is told who holds it;
+                `None` waits without end.
+
         Raises:
-            UsageError: Another workspace answers for the host already.
+            UsageError: Another workspace answers for the host already, there is no such module, or the clock's
+                policy is not `sleeping` and the arguments are about sleepers.
         """
-        from dbx_emulator.doors.environment import environment
+        from dbx_emulator.doors.environment import environment, replace_token
         from dbx_emulator.doors.intercept import intercept
 
-        with intercept(self), environment(url=self.url, token=self.token):
+        with ExitStack() as stack:
+            stack.enter_context(intercept(self))
+            stack.enter_context(environment(url=self.url, token=self.token))
+            stack.enter_context(self._tokens.followed(replace_token))
+            if self.clock.policy == "sleeping":
+                from dbx_emulator.doors.virtual_sleep import virtual_sleep
+
+                sleeping = virtual_sleep(
+                    self.clock,
+                    host=self.host,
+                    threads=threads,
+                    modules=modules,
+                    patience_seconds=patience_seconds,
+                )
+                stack.enter_context(sleeping)
+            elif tuple(threads) or tuple(modules):
+                raise UsageError(
+                    f"threads and modules are about sleepers, and a clock with the policy {self.clock.policy!r} "
+                    "is not moved by any; give the workspace Clock('sleeping')"
+                )
             yield
 
     def asgi(self) -> AsgiApp:
@@ -252,6 +351,35 @@ class Workspace:
         from dbx_emulator.doors.server import serve_in_thread
 
         return serve_in_thread(self, port=port, tls=tls)
+
+
+class _Agenda:
+    """What is due in a workspace, for its clock."""
+
+    def __init__(
+        self, engine: Engine, lock: AbstractContextManager[bool], call_back: Callable[[], None]
+    ) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._call_back = call_back
+
+    def next_deadline_ms(self) -> int | None:
+        with self._lock:
+            return self._engine.next_deadline_ms()
+
+    def settle(self) -> None:
+        """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
+        with self._lock:
+            self._engine.drain()
+        self._call_back()
+
+    def find_run(self, run_id: int) -> JobRun | TaskRun | None:
+        with self._lock:
+            found = self._engine.store.find(run_id)
+        if found is None:
+            return None
+        job_run, task_run = found
+        return job_run if task_run is None or job_run.is_flat else task_run
 
 
 class RunsView:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 
 from dbx_emulator._api.dispatch import bearer_token
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.faults import Gate
 from dbx_emulator.workspace import Workspace
 
 __all__ = ["Workspaces"]
@@ -57,6 +59,11 @@ class Workspaces:
         """The host of the first workspace."""
         return self._workspaces[0].host
 
+    @property
+    def gate(self) -> Gate:
+        """The gate of the first workspace; the others cannot close it."""
+        return self._workspaces[0].gate
+
     def add(self, workspace: Workspace) -> None:
         """Answer for one more workspace.
 
@@ -69,7 +76,7 @@ class Workspaces:
                     f"token: the workspaces at {each.url} and {workspace.url} are opened by the same token; "
                     "give each its own"
                 )
-        self._workspaces.append(workspace)
+        self._share(workspace)
 
     def handle(self, request: Request) -> Reply:
         """Answer one request."""
@@ -79,6 +86,13 @@ class Workspaces:
         """Let virtual milliseconds pass in every workspace."""
         for workspace in self:
             workspace.pass_time(ms)
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Return a context in which a request from a socket keeps sleepers from moving any workspace's time."""
+        holds = ExitStack()
+        for workspace in self:
+            holds.enter_context(workspace.hold(name))
+        return holds
 
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket."""
@@ -94,6 +108,12 @@ class Workspaces:
             if workspace.opens(token):
                 return workspace
         return named[0] if named else self._private(token) or candidates[0]
+
+    def _share(self, workspace: Workspace) -> None:
+        """Let one more workspace be reached. Only the first may keep clients from connecting to all."""
+        if self._workspaces:
+            workspace.faults.share_listener()
+        self._workspaces.append(workspace)
 
     def _named(self, request: Request) -> list[Workspace]:
         """Return the workspaces that a request names, if that leaves some out, else none."""
@@ -112,5 +132,5 @@ class Workspaces:
             if self._make is None or len(self._workspaces) >= self._limit:
                 return None
             workspace = self._make(token)
-            self._workspaces.append(workspace)
+            self._share(workspace)
             return workspace

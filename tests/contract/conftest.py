@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from dbx_emulator import Workspace
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from dbx_emulator.doors.server import serve_in_thread
 
 Json = dict[str, Any]
@@ -83,6 +85,11 @@ class _Front:
         """The host name of that workspace."""
         return self.workspace.host
 
+    @property
+    def gate(self) -> Gate:
+        """The gate of that workspace."""
+        return self.workspace.gate
+
     def handle(self, request: Request) -> Reply:
         """Let that workspace answer."""
         return self.workspace.handle(request)
@@ -90,6 +97,10 @@ class _Front:
     def pass_time(self, ms: int) -> None:
         """Let time pass there."""
         self.workspace.pass_time(ms)
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Hold time there."""
+        return self.workspace.hold(name)
 
     def real_seconds(self, ms: int) -> float:
         """Return how long that is at a socket."""

@@ -11,7 +11,7 @@ from dbx_emulator import Workspace
 from dbx_emulator._api.router import ROUTES
 from tests.emulator.support import flat_body, send
 
-from .ways import Answer, Call
+from .ways import Answer, Call, read_body
 
 _RUN_ID = 400_000_000_000_001
 
@@ -32,6 +32,13 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/__dbx/faults"): ("", None),
     ("POST", "/__dbx/faults"): ("", {"kind": "wire", "route": "runs/get", "how": "late", "delay": "1m"}),
     ("DELETE", "/__dbx/faults"): ("", None),
+    ("GET", "/__dbx/profiles"): ("", None),
+    ("POST", "/__dbx/profiles"): ("", {"profiles": ["throttled"]}),
+    ("POST", "/__dbx/tokens"): ("", {"principal": "guest", "lifetime": "1h"}),
+    ("DELETE", "/__dbx/tokens"): ("", {"token": Workspace().token}),
+    ("POST", "/__dbx/tokens/rotate"): ("", None),
+    ("GET", "/__dbx/journal/export"): ("", None),
+    ("GET", "/login.html"): ("?error=private-link-validation-error", None),
     ("GET", "/__dbx/journal"): ("", None),
     ("DELETE", "/__dbx/journal"): ("", None),
 }
@@ -40,7 +47,7 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
 def _answer(workspace: Workspace, method: str, target: str, body: object = None) -> Answer:
     """Return the answer without any door."""
     reply = send(workspace, method, target, b"" if body is None else json.dumps(body).encode())
-    return Answer(reply.status_code, json.loads(reply.body))
+    return Answer(reply.status_code, read_body(reply.body.decode()))
 
 
 def test_every_endpoint_has_a_call() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -28,6 +31,14 @@ class Answer:
 
     status_code: int
     body: Any
+
+
+def read_body(text: str) -> Any:
+    """Return a body as JSON, or as the text it is if it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 class Call(Protocol):
@@ -65,7 +76,7 @@ class Way:
 _NO_HTTPX2 = "httpx2 needs Python 3.11"
 
 
-def _call_with(client: Any, workspace: Workspace, base_url: str) -> Call:
+def _call_with(client: Any, workspace: Workspace, base_url: str, **options: Any) -> Call:
     def call(
         method: str,
         target: str,
@@ -76,40 +87,57 @@ def _call_with(client: Any, workspace: Workspace, base_url: str) -> Call:
     ) -> Answer:
         lines = workspace.headers if headers is None else headers
         url = base_url + target
-        response = client.request(method, url, json=body, headers=dict(lines), timeout=timeout_seconds)
-        return Answer(response.status_code, response.json())
+        response = client.request(
+            method, url, json=body, headers=dict(lines), timeout=timeout_seconds, **options
+        )
+        return Answer(response.status_code, read_body(response.text))
 
     return call
 
 
 class _Awaited:
-    """An async client for synchronous tests: each request has an event loop of its own."""
+    """An async client for synchronous tests, on an event loop of its own that runs while it is asked."""
 
     def __init__(self, make_client: Callable[[], Any]) -> None:
-        self._make_client = make_client
+        self._loop = asyncio.new_event_loop()
+        self._client = make_client()
+
+    def __enter__(self) -> _Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._client.aclose())
+        self._loop.close()
 
     def request(self, *arguments: Any, **options: Any) -> Any:
-        async def request() -> Any:
-            async with self._make_client() as client:
-                return await client.request(*arguments, **options)
-
-        return asyncio.run(request())
+        return self._loop.run_until_complete(self._client.request(*arguments, **options))
 
 
 class _Aiohttp:
     """A client of aiohttp for synchronous tests, which answers as the others do."""
 
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._session = self._loop.run_until_complete(self._make_session())
+
+    @staticmethod
+    async def _make_session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    def __enter__(self) -> _Aiohttp:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.run_until_complete(self._session.close())
+        self._loop.close()
+
     def request(self, method: str, url: str, *, timeout: float, **options: Any) -> Any:
         async def request() -> Any:
             limit = aiohttp.ClientTimeout(sock_read=timeout)
-            async with (
-                aiohttp.ClientSession(timeout=limit) as session,
-                session.request(method, url, **options) as response,
-            ):
-                body = await response.json()
-                return SimpleNamespace(status_code=response.status, json=lambda: body)
+            async with self._session.request(method, url, timeout=limit, **options) as response:
+                return SimpleNamespace(status_code=response.status, text=await response.text())
 
-        return asyncio.run(request())
+        return self._loop.run_until_complete(request())
 
 
 def _client_of(library: str, **options: Any) -> Any:
@@ -117,7 +145,7 @@ def _client_of(library: str, **options: Any) -> Any:
     if library == "requests":
         return requests.Session()
     if library == "aiohttp":
-        return nullcontext(_Aiohttp())
+        return _Aiohttp()
     return pytest.importorskip(library, reason=_NO_HTTPX2).Client(**options)
 
 
@@ -133,8 +161,8 @@ def _by_transport(library: str, workspace: Workspace) -> Iterator[Call]:
 def _by_async_transport(library: str, workspace: Workspace) -> Iterator[Call]:
     module = pytest.importorskip(library, reason=_NO_HTTPX2)
     transport = workspace.transport() if library == "httpx" else workspace.httpx2_transport()
-    client = _Awaited(lambda: module.AsyncClient(transport=transport))
-    yield _call_with(client, workspace, workspace.url)
+    with _Awaited(lambda: module.AsyncClient(transport=transport)) as client:
+        yield _call_with(client, workspace, workspace.url)
 
 
 @contextmanager
@@ -160,18 +188,26 @@ def _by_respx(workspace: Workspace) -> Iterator[Call]:
 @contextmanager
 def _by_asgi(workspace: Workspace) -> Iterator[Call]:
     transport = httpx.ASGITransport(app=workspace.asgi())
-    client = _Awaited(lambda: httpx.AsyncClient(transport=transport))
-    yield _call_with(client, workspace, workspace.url)
+    with _Awaited(lambda: httpx.AsyncClient(transport=transport)) as client:
+        yield _call_with(client, workspace, workspace.url)
 
 
 @contextmanager
-def _by_https(workspace: Workspace) -> Iterator[Call]:
+def _by_https(library: str, workspace: Workspace) -> Iterator[Call]:
     with ExitStack() as stack:
         server = stack.enter_context(workspace.serve(tls=True))
         assert server.ca_pem is not None
         trusted = ssl.create_default_context(cadata=server.ca_pem.decode())
-        client = stack.enter_context(httpx.Client(verify=trusted))
-        yield _call_with(client, workspace, server.url)
+        options: dict[str, Any] = {}
+        if library == "requests":
+            folder = stack.enter_context(TemporaryDirectory())
+            options["verify"] = str(server.write_ca_file(Path(folder, "ca.pem")))
+        elif library == "aiohttp":
+            options["ssl"] = trusted
+        client = stack.enter_context(
+            _client_of(library, **({"verify": trusted} if library.startswith("httpx") else {}))
+        )
+        yield _call_with(client, workspace, server.url, **options)
 
 
 @contextmanager
@@ -196,7 +232,10 @@ WAYS: dict[str, Way] = {
     "respx": Way("respx", "httpx", _by_respx),
     "aiohttp": Way("aiohttp", "aiohttp", lambda workspace: _by_interception("aiohttp", workspace)),
     "asgi": Way("asgi", "httpx", _by_asgi),
-    "https-httpx": Way("server", "httpx", _by_https),
+    "https-httpx": Way("server", "httpx", lambda workspace: _by_https("httpx", workspace)),
+    "https-httpx2": Way("server", "httpx2", lambda workspace: _by_https("httpx2", workspace)),
+    "https-aiohttp": Way("server", "aiohttp", lambda workspace: _by_https("aiohttp", workspace)),
+    "https-requests": Way("server", "requests", lambda workspace: _by_https("requests", workspace)),
     "socket-httpx": Way("server", "httpx", lambda workspace: _by_socket("httpx", workspace)),
     "socket-httpx2": Way("server", "httpx2", lambda workspace: _by_socket("httpx2", workspace)),
     "socket-aiohttp": Way("server", "aiohttp", lambda workspace: _by_socket("aiohttp", workspace)),

@@ -40,7 +40,7 @@ UNTYPED_LOST: Any = LostResponse
             lambda ws: ws.faults.add(UNTYPED_LOST("/api/2.1/jobs/runs/get")), "nearest: runs/get", id="path"
         ),
         pytest.param(
-            lambda _: UNTYPED_STATUS("runs/get", status_code="429"), "'429' is no error", id="status"
+            lambda _: UNTYPED_STATUS("runs/get", status_code="429"), "'429' is no status", id="status"
         ),
         pytest.param(
             lambda _: UNTYPED_STATUS("runs/get", status_code=429, headers={"Retry-After": 30}),

@@ -45,11 +45,14 @@ def test_it(databricks):
     ("marker", "said"),
     [
         pytest.param(
-            "runs='2h'", "has no 'runs'; it has host, token, queue, cluster, run, terminating", id="name"
+            "runs='2h'",
+            "has no 'runs'; it has host, token, seed, profiles, queue, cluster, run, terminating, clock*",
+            id="name",
         ),
         pytest.param("'2h'", "takes names, such as run='24h'", id="bare-value"),
         pytest.param("run='soon'", "run: 'soon' is no duration", id="value"),
         pytest.param("host='east'", "host: 'east' is no URL", id="host"),
+        pytest.param("profiles='throtled'", "nearest: throttled", id="profile"),
     ],
 )
 def test_bad_marker_is_one_sentence_at_set_up(pytester: pytest.Pytester, marker: str, said: str) -> None:
@@ -90,7 +93,7 @@ def test_it(databricks):
             "*Databricks runs*",
             "run * 'etl': 00:00:00.000 etl PENDING → 00:02:00.000 etl RUNNING",
             "*Databricks faults*",
-            "status on runs/get: struck 0 of 0 calls",
+            "status on runs/get: struck 0 of 0 calls (no call of runs/get came by)",
             "*Databricks replay*",
             "pytest 'test_failing_test_shows_calls_runs_faults_and_replay.py::test_it'",
         ]
@@ -332,3 +335,158 @@ def test_after():
     assert "DATABRICKS_TOKEN" not in os.environ
 """,
     ).assert_outcomes(passed=2)
+
+
+def test_fault_that_never_struck_is_told_of_a_passing_test(pytester: pytest.Pytester) -> None:
+    """With what it saw; one that struck is no news, nor is any if the test failed anyway."""
+    result = _run(
+        pytester,
+        """
+from dbx_emulator import LostResponse, StatusFault
+
+def test_passes(databricks):
+    databricks.faults.add(StatusFault("runs/submit", run_name="report-*"))
+    with databricks.faults.armed(LostResponse("runs/get")):
+        submit(databricks)
+
+def test_strikes(databricks):
+    databricks.faults.add(StatusFault("runs/list"))
+    httpx.get(databricks.url + "/api/2.1/jobs/runs/list", headers=databricks.headers)
+
+def test_fails(databricks):
+    databricks.faults.add(StatusFault("runs/list"))
+    assert submit(databricks) == 0
+""",
+    )
+    result.assert_outcomes(passed=2, failed=1, warnings=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*lost_response on runs/get never struck, and the test passed without it: no call of runs/get came by",
+            "*status on runs/submit never struck, *: 1 calls of runs/submit came by, *: 'etl' is not 'report-?'",
+        ]
+    )
+
+
+def test_marker_applies_profiles_and_sets_the_seed(pytester: pytest.Pytester) -> None:
+    """One by its name, several as a list; that nothing of them struck is no warning."""
+    _run(
+        pytester,
+        """
+import pytest
+
+@pytest.mark.databricks(profiles="throttled", seed=7)
+def test_one(databricks):
+    assert {fault.profile for fault in databricks.faults} == {"throttled"}
+
+@pytest.mark.databricks(profiles=["flaky_network", "large_ids"])
+def test_two(databricks):
+    assert {fault.profile for fault in databricks.faults} == {"flaky_network"}
+""",
+    ).assert_outcomes(passed=2, warnings=0)
+
+
+def test_sleep_of_the_test_passes_at_once(pytester: pytest.Pytester) -> None:
+    """The fixture's clock moves with it, in coroutines as well, and ends after thirty days."""
+    _run(
+        pytester,
+        """
+import asyncio, time
+import pytest
+
+@pytest.mark.databricks(run="24h")
+def test_it(databricks):
+    run = databricks.runs[submit(databricks)]
+    time.sleep(86_400)
+    asyncio.run(asyncio.sleep(3_600))
+    assert run.is_terminal
+    with pytest.raises(ValueError, match="end of time"):
+        time.sleep(30 * 86_400)
+
+@pytest.mark.asyncio
+async def test_async(databricks):
+    before = databricks.clock.now_ms
+    await asyncio.gather(*(asyncio.sleep(30) for _ in range(5)))
+    assert databricks.clock.now_ms - before == 30_000
+
+def test_session_is_moved_by_hand(databricks_session):
+    time.sleep(0.001)
+    assert databricks_session.clock.policy == "manual"
+    before = databricks_session.clock.now_ms
+    databricks_session.clock.advance("1h")
+    assert databricks_session.clock.now_ms - before == 3_600_000
+""",
+    ).assert_outcomes(passed=3)
+
+
+def test_marker_says_how_time_passes_and_for_whom(pytester: pytest.Pytester) -> None:
+    """Policy, end, guard and leap of the clock; threads, modules and patience of the interception."""
+    pytester.makepyfile(waits="from time import sleep\n\ndef wait(seconds):\n    sleep(seconds)\n")
+    _run(
+        pytester,
+        """
+import threading, time
+import pytest, waits
+
+@pytest.mark.databricks(clock="per-poll", stall_after=2)
+def test_per_poll(databricks):
+    assert (databricks.clock.policy, databricks.clock.stall_after) == ("per-poll", 2)
+
+@pytest.mark.databricks(end_of_time="1h")
+def test_end(databricks):
+    with pytest.raises(ValueError, match="end of time: thread 'MainThread'"):
+        time.sleep(3_601)
+
+@pytest.mark.databricks(leap=True, run="24h")
+def test_leap(databricks):
+    run = databricks.runs[submit(databricks)]
+    polls = 0
+    while not run.is_terminal:
+        time.sleep(1)
+        polls += 1
+    assert polls == 3
+
+@pytest.mark.databricks(threads=["poller-*"], modules=["waits"], patience_seconds=5)
+def test_others(databricks):
+    before = databricks.clock.now_ms
+    thread = threading.Thread(target=lambda: time.sleep(30), name="poller-1")
+    thread.start()
+    thread.join()
+    waits.wait(30)
+    assert databricks.clock.now_ms - before == 60_000
+""",
+    ).assert_outcomes(passed=4)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_sleepers_wake_in_one_order_on_every_worker(pytester: pytest.Pytester, workers: str) -> None:
+    """Pollers on threads and in tasks make their calls in the same order each time."""
+    _run(
+        pytester,
+        """
+import asyncio, threading, time
+import pytest
+
+def poll(databricks, client, number):
+    for _ in range(3):
+        time.sleep(30)
+        client.get(f"/api/2.1/jobs/runs/list?offset={number}", headers=databricks.headers)
+
+@pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.databricks(threads=["poller-*"])
+def test_it(databricks, attempt):
+    with httpx.Client(base_url=databricks.url) as client:
+        threads = [
+            threading.Thread(target=poll, args=(databricks, client, number), name=f"poller-{number}")
+            for number in range(5)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    times = [entry.now_ms for entry in databricks.journal]
+    assert sorted(set(times)) == times[::5] and len(times) == 15
+    assert times[-1] - times[0] == 60_000
+""",
+        "-n",
+        workers,
+    ).assert_outcomes(passed=4)

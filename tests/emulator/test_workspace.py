@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -182,3 +183,15 @@ def test_success_found_out_by_a_control_call_is_told_after_it() -> None:
     Caller(workspace).submit()
     assert send(workspace, "POST", "/__dbx/clock", b'{"advance": "1h"}').status_code == 200
     assert seen == [True]
+
+
+def test_rotated_token_is_followed_by_the_environment(workspace: Workspace) -> None:
+    """While the workspace is intercepted, later clients find the new one; a variable of others stays."""
+    names = ("DATABRICKS_TOKEN", "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN")
+    with workspace.intercept():
+        os.environ[names[1]] = "another"
+        new = workspace.rotate_token()
+        assert [os.environ[name] for name in names] == [new, "another"]
+    before = {name: os.environ.get(name) for name in names}
+    workspace.rotate_token()
+    assert {name: os.environ.get(name) for name in names} == before

@@ -6,7 +6,7 @@ import msgspec
 
 from dbx_emulator._api.calls import Call
 
-__all__ = ["get_host_metadata", "render_host_metadata"]
+__all__ = ["get_host_metadata", "get_login_page", "render_host_metadata"]
 
 
 def render_host_metadata(*, url: str, workspace_id: int) -> bytes:
@@ -20,3 +20,11 @@ def render_host_metadata(*, url: str, workspace_id: int) -> bytes:
 def get_host_metadata(call: Call) -> bytes:
     """Answer GET /.well-known/databricks-config, without credentials."""
     return call.service.host_metadata
+
+
+def get_login_page(_call: Call) -> bytes:
+    """Answer GET /login.html, where a client ends whose network may not reach the workspace: a 200 that is a page.
+
+    Source: [auth.private-link] sdk: databricks-sdk-py, databricks/sdk/errors/private_link.py
+    """
+    return b"<!doctype html>\n<html><head><title>Databricks - Sign In</title></head><body></body></html>\n"

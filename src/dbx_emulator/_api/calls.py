@@ -9,13 +9,15 @@ from typing import TypeVar
 from dbx_emulator._api.codec import Codec, Version
 from dbx_emulator._api.control import Control
 from dbx_emulator._api.decoding import decode_body, decode_query
-from dbx_emulator._api.messages import Request
+from dbx_emulator._api.errors import JSON_HEADERS
+from dbx_emulator._api.messages import Headers, Request
 from dbx_emulator._core.engine import Engine
+from dbx_emulator._core.faults import FaultCall
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.states import LifeCycleState
 
-__all__ = ["Call", "Handler", "Route", "Service"]
+__all__ = ["Call", "Handler", "Route", "Service", "Subject"]
 
 T = TypeVar("T")
 
@@ -29,12 +31,14 @@ class Service:
         codec: Their rendering.
         control: What the test's author may do.
         host_metadata: The body of /.well-known/databricks-config.
+        workspace_id: The number of the workspace.
     """
 
     engine: Engine
     codec: Codec
     control: Control
     host_metadata: bytes
+    workspace_id: int
 
 
 @dataclass(slots=True)
@@ -79,6 +83,9 @@ class Call:
 #: Answers a call with the body of a 200.
 Handler = Callable[[Call], bytes]
 
+#: Writes down for the faults which run a call is about, without changing anything.
+Subject = Callable[[Call, FaultCall], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -88,6 +95,8 @@ class Route:
         name: What the journal and faults call it, without version: `runs/submit`.
         method: The HTTP method.
         handler: Who answers.
+        subject: Who knows which run a call is about; `None` if it is about none.
+        headers: The headers of its answer.
         is_public: Whether it is answered without credentials.
         is_control: Whether it steers the emulator; then no fault strikes it and the journal leaves it out.
     """
@@ -95,5 +104,7 @@ class Route:
     name: str
     method: str
     handler: Handler
+    subject: Subject | None = None
+    headers: Headers = JSON_HEADERS
     is_public: bool = False
     is_control: bool = False

@@ -7,17 +7,30 @@ workspace's own token, but for the question whether the server is up.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from dbx_emulator._api.structs import AddFault, AddScenario, JsonObject, ListJournal, MoveClock
+from dbx_emulator._api.structs import (
+    AddFault,
+    AddScenario,
+    ApplyProfiles,
+    IssueToken,
+    JsonObject,
+    ListJournal,
+    MoveClock,
+    NameFault,
+    RevokeToken,
+)
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.faults import KINDS, Fault, Faults
+from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Outcome
 from dbx_emulator._core.scenarios import Scenario, Scenarios
+from dbx_emulator._core.tokens import Tokens
 
 if TYPE_CHECKING:
     from dbx_emulator._api.calls import Call
@@ -26,15 +39,21 @@ __all__ = [
     "Control",
     "add_fault",
     "add_scenario",
-    "clear_faults",
+    "apply_profiles",
     "clear_journal",
     "clear_scenarios",
+    "export_journal",
     "get_clock",
     "get_health",
+    "issue_token",
     "list_faults",
     "list_journal",
+    "list_profiles",
     "list_scenarios",
     "move_clock",
+    "remove_faults",
+    "revoke_token",
+    "rotate_token",
 ]
 
 
@@ -45,18 +64,61 @@ class Control:
         clock: Its time.
         scenarios: What happens to its runs.
         faults: What happens to calls.
+        tokens: What opens the workspace.
         journal: What was called.
+        unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
+            whoever lives by it, other workspaces included.
     """
 
-    def __init__(self, *, clock: Clock, scenarios: Scenarios, faults: Faults, journal: Journal) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        scenarios: Scenarios,
+        faults: Faults,
+        tokens: Tokens,
+        journal: Journal,
+        unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self.clock = clock
+        self._unlocked = unlocked
         self.scenarios = scenarios
         self.faults = faults
+        self.tokens = tokens
         self.journal = journal
 
     def describe_clock(self) -> JsonObject:
         """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""
         return {"policy": self.clock.policy, "rate": self.clock.rate, "now_ms": self.clock.now_ms}
+
+    def describe_time(self) -> JsonObject:
+        """Return the same, when the next event is due, when time ends and who holds it."""
+        with self._unlocked():
+            return self.describe_clock() | {
+                "next_event_ms": self.clock.next_event_ms,
+                "end_of_time_ms": self.clock.end_of_time_ms,
+                "holds": list(self.clock.holds),
+            }
+
+    def move_clock(self, **moves: Any) -> None:
+        """Move time: by `advance` (a duration), `step` (true), or `run_until` (a run's id and a state).
+
+        Raises:
+            UsageError: Not exactly one of them is given, or the clock refuses it.
+        """
+        if len(moves) != 1 or moves.get("step") is False:
+            given = ", ".join(f"{name}={value!r}" for name, value in moves.items()) or "nothing"
+            raise UsageError(
+                f"clock: it takes exactly one of advance='1h', step=true and run_until, and was given {given}"
+            )
+        with self._unlocked():
+            if "advance" in moves:
+                self.clock.advance(moves["advance"])
+            elif "step" in moves:
+                self.clock.step()
+            else:
+                until = moves["run_until"]
+                self.clock.run_until(until["run_id"], until["state"])
 
     def add_scenario(self, run_name: str, outcomes: list[JsonObject]) -> Scenario:
         """Add a scenario from plain data.
@@ -78,8 +140,14 @@ class Control:
         return self.faults.add(_build(KINDS[kind], fields))
 
 
+#: Fields of faults that cannot be said in JSON.
+_IN_PYTHON = frozenset({"when"})
+
+
 def _build(value_type: Any, fields: JsonObject) -> Any:
-    allowed = [field.name for field in dataclasses.fields(value_type) if field.init]
+    allowed = [
+        field.name for field in dataclasses.fields(value_type) if field.init and field.name not in _IN_PYTHON
+    ]
     for name in fields:
         if name not in allowed:
             what = value_type.__name__
@@ -97,13 +165,12 @@ def get_health(call: Call) -> bytes:
 
 def get_clock(call: Call) -> bytes:
     """Answer GET /__dbx/clock."""
-    return msgspec.json.encode(call.service.control.describe_clock())
+    return msgspec.json.encode(call.service.control.describe_time())
 
 
 def move_clock(call: Call) -> bytes:
     """Answer POST /__dbx/clock: move time forward and let happen what falls due."""
-    call.service.control.clock.advance(call.body(MoveClock).advance)
-    call.service.engine.drain()
+    call.service.control.move_clock(**msgspec.to_builtins(call.body(MoveClock)))
     return get_clock(call)
 
 
@@ -132,13 +199,62 @@ def list_faults(call: Call) -> bytes:
 def add_fault(call: Call) -> bytes:
     """Answer POST /__dbx/faults."""
     fields = msgspec.to_builtins(call.body(AddFault))
+    _check_way_back(fields, call.service.control.clock)
     return msgspec.json.encode(_describe(call.service.control.add_fault(fields)))
 
 
-def clear_faults(call: Call) -> bytes:
-    """Answer DELETE /__dbx/faults."""
-    call.service.control.faults.clear()
+def _check_way_back(fields: JsonObject, clock: Clock) -> None:
+    """Refuse what would lock out whoever asks for it.
+
+    Raises:
+        UsageError: No client could connect any more, and nothing would end that.
+    """
+    if fields["kind"] == ConnectionFault.kind and not (
+        fields.get("times") or (fields.get("window") and clock.rate)
+    ):
+        raise UsageError(
+            "times: nobody could connect any more to end it; give it times or, if time passes by itself, a window"
+        )
+
+
+def remove_faults(call: Call) -> bytes:
+    """Answer DELETE /__dbx/faults: all, or the one whose `id` the query names."""
+    faults = call.service.control.faults
+    named = call.parameters(NameFault).id
+    if named:
+        faults.remove(faults[named])
+    else:
+        faults.clear()
     return b"{}"
+
+
+def list_profiles(_call: Call) -> bytes:
+    """Answer GET /__dbx/profiles: what there is, and what each draws."""
+    return msgspec.json.encode({"profiles": {name: profile.draws for name, profile in PROFILES.items()}})
+
+
+def apply_profiles(call: Call) -> bytes:
+    """Answer POST /__dbx/profiles with the faults that are armed by it."""
+    faults = call.service.control.faults.apply(*call.body(ApplyProfiles).profiles)
+    return msgspec.json.encode({"faults": [_describe(fault) for fault in faults]})
+
+
+def issue_token(call: Call) -> bytes:
+    """Answer POST /__dbx/tokens."""
+    body = call.body(IssueToken)
+    token = call.service.control.tokens.issue(body.principal, lifetime=body.lifetime, refusal=body.refusal)
+    return msgspec.json.encode({"token": token})
+
+
+def revoke_token(call: Call) -> bytes:
+    """Answer DELETE /__dbx/tokens."""
+    call.service.control.tokens.revoke(call.body(RevokeToken).token)
+    return b"{}"
+
+
+def rotate_token(call: Call) -> bytes:
+    """Answer POST /__dbx/tokens/rotate with the token that opens the workspace from now on."""
+    return msgspec.json.encode({"token": call.service.control.tokens.rotate()})
 
 
 def list_journal(call: Call) -> bytes:
@@ -146,6 +262,11 @@ def list_journal(call: Call) -> bytes:
     after = call.parameters(ListJournal).after
     entries = [entry._asdict() for entry in call.service.control.journal if entry.sequence > after]
     return msgspec.json.encode({"entries": entries})
+
+
+def export_journal(call: Call) -> bytes:
+    """Answer GET /__dbx/journal/export: the canonical form, one line of JSON for each call."""
+    return call.service.control.journal.export()
 
 
 def clear_journal(call: Call) -> bytes:
@@ -163,8 +284,11 @@ def _scenario(scenario: Scenario) -> JsonObject:
 
 
 def _describe(fault: Fault) -> JsonObject:
-    return {"kind": fault.kind} | {
+    fields = (
+        field.name for field in dataclasses.fields(fault) if field.repr and field.name not in _IN_PYTHON
+    )
+    return {"kind": fault.kind, "seen": fault.seen} | {
         name: dict(value) if name == "headers" else value
-        for name in (field.name for field in dataclasses.fields(fault))
+        for name in fields
         if (value := getattr(fault, name)) is not None
     }

@@ -1,22 +1,22 @@
-"""The way of a request: route, credentials, faults before, handler, faults after, journal, reply."""
+"""The way of a request: route, early faults, credentials, faults around the handler, journal, reply."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 
 from dbx_emulator._api.calls import Call, Route, Service
+from dbx_emulator._api.effects import EFFECTS, Answer, Struck
 from dbx_emulator._api.errors import (
-    JSON_HEADERS,
     error_reply,
     invalid_token,
     no_credentials,
     request_too_large,
 )
-from dbx_emulator._api.messages import Reply, Request, Reset
+from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import ROUTES, is_control, no_route
-from dbx_emulator._api.wire import WIRES
 from dbx_emulator._core.errors import ApiError, UsageError
-from dbx_emulator._core.faults import Fault, LostResponse, StatusFault, WireFault
+from dbx_emulator._core.faults import Fault, FaultCall
 from dbx_emulator._core.principals import Principal
 
 __all__ = ["MAX_BODY_BYTES", "Dispatcher", "bearer_token"]
@@ -30,12 +30,11 @@ class Dispatcher:
 
     Args:
         service: What the handlers work on.
-        tokens: Which bearer tokens open the workspace, and for whom; may grow while it lives.
     """
 
-    def __init__(self, *, service: Service, tokens: Mapping[str, Principal]) -> None:
+    def __init__(self, *, service: Service) -> None:
         self._service = service
-        self._tokens = tokens
+        self._tokens = service.control.tokens
         self._faults = service.control.faults
         self._journal = service.control.journal
         self._clock = service.control.clock
@@ -56,17 +55,66 @@ class Dispatcher:
         return self._answer(route, call, path)
 
     def _answer(self, route: Route, call: Call, path: str) -> Reply:
-        fault: Fault | None = None
-        error_code: str | int | None = None
+        token = bearer_token(call.request)
+        seen = self._look(route, call, token) if self._faults.watches(route.name) else None
+        fault = None
+        if seen is not None and self._faults.watches_early(route.name):
+            principal = self._tokens.principal(token)
+            seen.principal = None if principal is None else principal.value
+            fault = self._faults.striking(seen, is_early=True)
         try:
-            call.principal = self._admit(route, call.request)
-            fault = self._faults.striking(route.name)
-            _strike(fault)
-            reply = Reply(200, route.handler(call), JSON_HEADERS)
+            call.principal = self._admit(route, call.request, token)
         except ApiError as error:
-            reply = self._refuse(error, fault)
-            error_code = error.error_code
-        _spoil(reply, fault)
+            deliver = partial(self._refuse, error, path)
+        else:
+            deliver = partial(self._deliver, route, call, path)
+            if seen is not None:
+                seen.principal = call.principal.value
+                # Asked even if one has struck already: every rule counts every call.
+                late = self._faults.striking(seen)
+                fault = fault or late
+        if fault is None or seen is None:
+            answer = deliver()
+            if seen is not None and answer.error_code is None:
+                self._faults.told(seen, answer.reply.body)
+        else:
+            refuse = partial(self._refuse, path=path)
+            struck = Struck(seen, deliver, refuse, self._service.workspace_id)
+            answer = EFFECTS[type(fault)](fault, struck)
+        self._record(route, call, path, answer, fault)
+        return answer.reply
+
+    def _look(self, route: Route, call: Call, token: str | None) -> FaultCall:
+        """Return a call as faults see it."""
+        request = call.request
+        seen = FaultCall(
+            route.name,
+            self._clock.now_ms,
+            call.version,
+            request.method,
+            request.target,
+            request.body,
+            token,
+            is_reused=request.is_reused,
+            in_flight=request.in_flight,
+        )
+        if route.subject is not None:
+            # What cannot be read is about no run; the handler will say what is wrong with it.
+            with suppress(ApiError):
+                route.subject(call, seen)
+        return seen
+
+    def _deliver(self, route: Route, call: Call, path: str) -> Answer:
+        """Do what was asked."""
+        try:
+            answer = Answer(Reply(200, route.handler(call), route.headers))
+        except ApiError as error:
+            return self._refuse(error, path)
+        if route.method == "POST" and call.job_run is not None:
+            self._faults.wrote(call.job_run.run_id)
+        return answer
+
+    def _record(self, route: Route, call: Call, path: str, answer: Answer, fault: Fault | None) -> None:
         job_run = call.job_run
         self._journal.record(
             now_ms=self._clock.now_ms,
@@ -74,30 +122,30 @@ class Dispatcher:
             path=path,
             route=route.name,
             run_id=None if job_run is None else job_run.run_id,
-            status_code=reply.status_code,
-            error_code=error_code,
+            status_code=answer.reply.status_code,
+            error_code=answer.error_code,
             fault=None if fault is None else fault.kind,
             states=(call.state_before, None if job_run is None else job_run.life_cycle_state),
+            note=answer.note,
         )
-        return reply
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
         try:
-            self._admit(route, call.request)
-            return Reply(200, route.handler(call), JSON_HEADERS)
+            self._admit(route, call.request, bearer_token(call.request))
+            return Reply(200, route.handler(call), route.headers)
         except UsageError as error:
-            return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error)))
+            return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error))).reply
         except ApiError as error:
-            return self._refuse(error)
+            return self._refuse(error).reply
 
     def _answer_unknown(self, request: Request, path: str) -> Reply:
         try:
-            self._admit(None, request)
+            self._admit(None, request, bearer_token(request))
             error = no_route(request.method, path)
         except ApiError as refusal:
             error = refusal
         if is_control(path):
-            return self._refuse(error)
+            return self._refuse(error, path).reply
         self._journal.record(
             now_ms=self._clock.now_ms,
             method=request.method,
@@ -109,27 +157,28 @@ class Dispatcher:
             fault=None,
             states=(None, None),
         )
-        return self._refuse(error)
+        return self._refuse(error, path).reply
 
-    def _admit(self, route: Route | None, request: Request) -> Principal:
+    def _admit(self, route: Route | None, request: Request, token: str | None) -> Principal:
         """Return who calls; refuse wrong credentials and more body than the service takes."""
-        principal = Principal.USER
-        if route is None or not route.is_public:
-            token = bearer_token(request)
-            if token is None:
-                raise no_credentials()
-            principal = self._tokens.get(token, Principal.EXPIRED)
-            if principal is Principal.EXPIRED:
-                raise invalid_token()
+        is_public = route is not None and route.is_public
+        principal = Principal.USER if is_public else self._authenticate(token)
         if request.is_truncated or len(request.body) > MAX_BODY_BYTES:
             raise request_too_large(MAX_BODY_BYTES)
         return principal
 
-    def _refuse(self, error: ApiError, fault: Fault | None = None) -> Reply:
-        headers = fault.headers if isinstance(fault, StatusFault) else {}
-        lines = tuple((name.lower().encode(), value.encode()) for name, value in headers.items())
+    def _authenticate(self, token: str | None) -> Principal:
+        if token is None:
+            raise no_credentials()
+        principal = self._tokens.principal(token)
+        if principal is None:
+            known = self._tokens.find(token)
+            raise invalid_token() if known is None else invalid_token(known.refusal)
+        return principal
+
+    def _refuse(self, error: ApiError, path: str = "") -> Answer:
         request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
-        return error_reply(error, request_id=request_id, headers=lines)
+        return Answer(error_reply(error, request_id=request_id, path=path), error.error_code)
 
 
 def bearer_token(request: Request) -> str | None:
@@ -138,18 +187,3 @@ def bearer_token(request: Request) -> str | None:
     if authorization is None or not authorization.startswith(b"Bearer "):
         return None
     return authorization[7:].decode("latin-1").strip()
-
-
-def _spoil(reply: Reply, fault: Fault | None) -> None:
-    """Change how a reply arrives, as a fault wants it that strikes after the effect."""
-    if isinstance(fault, LostResponse):
-        reply.wire = (Reset(),)
-    elif isinstance(fault, WireFault):
-        reply.delay_ms = fault.delay_ms
-        reply.wire = WIRES[fault.how](reply)
-
-
-def _strike(fault: Fault | None) -> None:
-    """Raise the error that a fault puts in the place of the answer, if it does so before the handler."""
-    if isinstance(fault, StatusFault):
-        raise ApiError(fault.status_code, *fault.error())

@@ -6,15 +6,17 @@ test pins them.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-import msgspec
-
+from dbx_emulator._api.dialects import DIALECTS
 from dbx_emulator._api.messages import Headers, Reply
 from dbx_emulator._core.errors import ApiError
 
 __all__ = [
+    "HTML_HEADERS",
     "JSON_HEADERS",
+    "JSON_LINES_HEADERS",
+    "concurrency_exceeded",
     "endpoint_not_found",
     "error_reply",
     "invalid_parameter",
@@ -23,32 +25,28 @@ __all__ = [
     "no_credentials",
     "not_implemented",
     "permission_denied",
+    "rate_exceeded",
     "request_too_large",
     "run_does_not_exist",
 ]
 
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
+JSON_LINES_HEADERS: Headers = ((b"content-type", b"application/jsonl"),)
+HTML_HEADERS: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
 
 
-def error_reply(error: ApiError, *, request_id: str, headers: Headers = ()) -> Reply:
+def error_reply(error: ApiError, *, request_id: str, path: str = "") -> Reply:
     """Return the reply that says what is wrong.
 
-    Errors of the Jobs service carry one RequestInfo; those of the authentication layer have an integer
-    `error_code` and no details.
-
-    Source: [errors.request-info] measured: databricks/dbt-databricks#1009
-    Source: [errors.auth-integer-code] measured: databricks/databricks-sdk-go#873
+    Args:
+        error: What is wrong.
+        request_id: The id that the Jobs service gives the request.
+        path: What was called, which pages name.
     """
-    body: dict[str, Any] = {"error_code": error.error_code, "message": error.message}
-    if isinstance(error.error_code, str):
-        body["details"] = [
-            {
-                "@type": "type.googleapis.com/google.rpc.RequestInfo",
-                "request_id": request_id,
-                "serving_data": "",
-            }
-        ]
-    return Reply(error.status_code, msgspec.json.encode(body), (*JSON_HEADERS, *headers))
+    content_type, body = DIALECTS[error.dialect](error, request_id=request_id, path=path)
+    first: Headers = ((b"content-type", content_type),) if content_type else ()
+    lines = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
+    return Reply(error.status_code, body, (*first, *lines))
 
 
 def invalid_parameter(message: str) -> ApiError:
@@ -80,12 +78,75 @@ def no_credentials() -> ApiError:
     return ApiError(401, 401, "Credential was not sent or was of an unsupported type for this API.")
 
 
-def invalid_token() -> ApiError:
-    """Return a 403 for a token that opens nothing here.
+def invalid_token(refusal: str = "403-json") -> ApiError:
+    """Return the error for a token that opens nothing here.
+
+    Args:
+        refusal: How it is refused, one of `REFUSALS` of the tokens.
+    """
+    return _TOKEN_REFUSALS[refusal]()
+
+
+def _invalid_token() -> ApiError:
+    """Return what today's gateways say to a personal token.
 
     Source: [auth.invalid-token] measured: databricks/databricks-sdk-go#917
+    Source: [auth.reason-phrase] measured: databricks/databricks-sdk-go#873
     """
-    return ApiError(403, 403, "Invalid access token.")
+    message = "Invalid access token."
+    return ApiError(403, 403, message, headers={"X-Databricks-Reason-Phrase": message})
+
+
+def _invalid_token_page() -> ApiError:
+    """Return what older gateways said.
+
+    Source: [auth.invalid-token-page] measured: DataThirstLtd/databricks.vsts.tools#26
+    """
+    return ApiError(403, 403, "Invalid access token.", dialect="html")
+
+
+def _expired_token() -> ApiError:
+    """Return a 401 for a token that had its time.
+
+    Source: [auth.expired-token] assumed: that it may be a 401 is reported, its text is not
+    """
+    return ApiError(401, 401, "The access token has expired.")
+
+
+def _expiring_token() -> ApiError:
+    """Return what a token of OAuth is told that has less than 30 seconds left.
+
+    Source: [auth.token-expiring] measured: databricks/databricks-vscode#583
+    """
+    return ApiError(403, 403, "Token is expiring within 30 seconds. (token expired)")
+
+
+#: For each way of refusing a token the error.
+_TOKEN_REFUSALS: dict[str, Callable[[], ApiError]] = {
+    "403-json": _invalid_token,
+    "403-html": _invalid_token_page,
+    "401-json": _expired_token,
+    "expiring": _expiring_token,
+}
+
+
+def rate_exceeded(retry_after_seconds: int | None) -> ApiError:
+    """Return a 429 for a call above the rate of its endpoint.
+
+    Source: [errors.rate-limit] documented: Databricks REST API reference, error codes (429 REQUEST_LIMIT_EXCEEDED)
+    """
+    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+    message = "Too many requests. Please wait a moment and try again."
+    return ApiError(429, "REQUEST_LIMIT_EXCEEDED", message, headers=headers)
+
+
+def concurrency_exceeded(workspace_id: int, limit: int) -> ApiError:
+    """Return a 429 for a call while too many others are under way.
+
+    Source: [errors.concurrent-limit] measured: databrickslabs/ucx#401
+    """
+    message = f"Workspace {workspace_id} exceeded the concurrent limit of {limit} requests."
+    return ApiError(429, "REQUEST_LIMIT_EXCEEDED", message)
 
 
 def permission_denied(user_name: str, job_id: int) -> ApiError:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
+
+from dbx_emulator._core.faults import Gate
 
 __all__ = [
     "Fin",
@@ -34,6 +37,8 @@ class Request:
         headers: The header lines.
         body: The whole body, or its first bytes if `is_truncated`.
         is_truncated: Whether the body was larger than the door was willing to hold.
+        is_reused: Whether it came on a connection that had carried another request.
+        in_flight: How many requests are being answered at the door, this one included.
     """
 
     method: str
@@ -41,6 +46,8 @@ class Request:
     headers: Headers = ()
     body: bytes = b""
     is_truncated: bool = False
+    is_reused: bool = False
+    in_flight: int = 1
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, its name given in lower case, or `None`."""
@@ -101,7 +108,7 @@ class Reply:
     """The answer to a request.
 
     Attributes:
-        status_code: HTTP status.
+        status_code: HTTP status; 0 if the service has none to give because it never looked at the request.
         body: The whole body.
         headers: The header lines, names in lower case.
         delay_ms: Virtual milliseconds that pass before anything else happens.
@@ -127,8 +134,17 @@ class RequestHandler(Protocol):
         """Let virtual milliseconds pass that a client in process spends waiting."""
         ...
 
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        """Return a context in which a request from a socket, named so, keeps sleepers from moving time."""
+        ...
+
     def real_seconds(self, ms: int) -> float:
         """Return how long virtual milliseconds are for a client at a socket."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """Who gets in at all."""
         ...
 
     @property

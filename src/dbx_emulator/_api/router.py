@@ -11,7 +11,7 @@ from typing import NamedTuple
 from dbx_emulator._api import adjacent, control, runs
 from dbx_emulator._api.calls import Route
 from dbx_emulator._api.codec import Version
-from dbx_emulator._api.errors import endpoint_not_found, not_implemented
+from dbx_emulator._api.errors import HTML_HEADERS, JSON_LINES_HEADERS, endpoint_not_found, not_implemented
 from dbx_emulator._core.errors import ApiError, nearest
 
 __all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "no_route"]
@@ -19,11 +19,11 @@ __all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "no_route"]
 _VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
 
 _JOBS = [
-    Route("runs/submit", "POST", runs.submit_run),
-    Route("runs/get", "GET", runs.get_run),
+    Route("runs/submit", "POST", runs.submit_run, runs.submitted_run),
+    Route("runs/get", "GET", runs.get_run, runs.run_in_query),
     Route("runs/list", "GET", runs.list_runs),
-    Route("runs/cancel", "POST", runs.cancel_run),
-    Route("runs/get-output", "GET", runs.get_run_output),
+    Route("runs/cancel", "POST", runs.cancel_run, runs.run_in_body),
+    Route("runs/get-output", "GET", runs.get_run_output, runs.run_in_query),
 ]
 
 _CONTROL = [
@@ -35,12 +35,21 @@ _CONTROL = [
     Route("scenarios", "DELETE", control.clear_scenarios, is_control=True),
     Route("faults", "GET", control.list_faults, is_control=True),
     Route("faults", "POST", control.add_fault, is_control=True),
-    Route("faults", "DELETE", control.clear_faults, is_control=True),
+    Route("faults", "DELETE", control.remove_faults, is_control=True),
+    Route("profiles", "GET", control.list_profiles, is_control=True),
+    Route("profiles", "POST", control.apply_profiles, is_control=True),
+    Route("tokens", "POST", control.issue_token, is_control=True),
+    Route("tokens", "DELETE", control.revoke_token, is_control=True),
+    Route("tokens/rotate", "POST", control.rotate_token, is_control=True),
     Route("journal", "GET", control.list_journal, is_control=True),
     Route("journal", "DELETE", control.clear_journal, is_control=True),
+    Route("journal/export", "GET", control.export_journal, headers=JSON_LINES_HEADERS, is_control=True),
 ]
 
 _HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True)
+
+#: Where a client that may not come in by its network is sent. No fault strikes it: it is not part of the API.
+_LOGIN_PAGE = Route("login.html", "GET", adjacent.get_login_page, headers=HTML_HEADERS, is_public=True)
 
 
 class Match(NamedTuple):
@@ -58,6 +67,7 @@ ROUTES: dict[tuple[str, str], Match] = (
     }
     | {(route.method, f"/__dbx/{route.name}"): Match(route, "2.2") for route in _CONTROL}
     | {("GET", "/.well-known/databricks-config"): Match(_HOST_METADATA, "2.2")}
+    | {("GET", "/login.html"): Match(_LOGIN_PAGE, "2.2")}
 )
 
 #: The names by which faults know the routes.

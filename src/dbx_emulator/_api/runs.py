@@ -7,9 +7,19 @@ from dbx_emulator._api.codec import read_page_token, write_page_token
 from dbx_emulator._api.errors import invalid_parameter, permission_denied, run_does_not_exist
 from dbx_emulator._api.structs import CancelRun, GetRun, GetRunOutput, ListRuns, SubmitRun
 from dbx_emulator._api.validation import validate_submit
+from dbx_emulator._core.faults import FaultCall
 from dbx_emulator._core.runs import JobRun, TaskRun
 
-__all__ = ["cancel_run", "get_run", "get_run_output", "list_runs", "submit_run"]
+__all__ = [
+    "cancel_run",
+    "get_run",
+    "get_run_output",
+    "list_runs",
+    "run_in_body",
+    "run_in_query",
+    "submit_run",
+    "submitted_run",
+]
 
 #: Source: [runs.list.limit] documented: Jobs API 2.1 OpenAPI document (1 to 25, 20 if left out)
 _LONGEST_PAGE = 25
@@ -31,6 +41,7 @@ def get_run(call: Call) -> bytes:
     parameters = call.parameters(GetRun)
     job_run, task_run = _find(call, parameters.run_id)
     page_token = parameters.page_token if call.version == "2.2" else ""
+    call.service.engine.polled(job_run)
     return call.service.codec.get_run(job_run, task_run, version=call.version, page_token=page_token)
 
 
@@ -85,6 +96,32 @@ def list_runs(call: Call) -> bytes:
         items.append(call.service.codec.list_item(job_run, expand_tasks=parameters.expand_tasks))
     runs_field = b'"runs":[%b],' % b",".join(items) if items else b""
     return b'{%b"has_more":false}' % runs_field
+
+
+def submitted_run(call: Call, seen: FaultCall) -> None:
+    """Note the name that a submit gives its run."""
+    seen.run_name = call.body(SubmitRun).run_name
+    seen.run_key = (seen.run_name, 0)
+
+
+def run_in_query(call: Call, seen: FaultCall) -> None:
+    """Note the run that a GET asks for."""
+    _note_run(call, seen, call.parameters(GetRunOutput).run_id)
+
+
+def run_in_body(call: Call, seen: FaultCall) -> None:
+    """Note the run that a POST names."""
+    _note_run(call, seen, call.body(CancelRun).run_id)
+
+
+def _note_run(call: Call, seen: FaultCall, run_id: int) -> None:
+    found = call.service.engine.store.find(run_id)
+    if found is not None:
+        job_run = found[0]
+        seen.run_id = job_run.run_id
+        seen.run_name = job_run.run_name
+        seen.run_key = job_run.key
+        seen.state = job_run.life_cycle_state.value
 
 
 def _matches(parameters: ListRuns, job_run: JobRun) -> bool:

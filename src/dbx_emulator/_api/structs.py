@@ -17,16 +17,20 @@ from msgspec import UNSET, Struct, UnsetType
 __all__ = [
     "AddFault",
     "AddScenario",
+    "ApplyProfiles",
     "CancelRun",
     "Dependency",
     "GetRun",
     "GetRunOutput",
     "Int32",
     "Int64",
+    "IssueToken",
     "JsonObject",
     "ListJournal",
     "ListRuns",
     "MoveClock",
+    "NameFault",
+    "RevokeToken",
     "SubmitRun",
     "SubmitTask",
     "TaskFields",
@@ -146,10 +150,19 @@ class ListRuns(Struct, frozen=True):
     page_token: str = ""
 
 
-class MoveClock(Struct, forbid_unknown_fields=True):
-    """The body of POST /__dbx/clock."""
+class RunUntil(Struct, forbid_unknown_fields=True):
+    """Which run is to be in which life-cycle state."""
 
-    advance: str | float
+    run_id: int
+    state: str
+
+
+class MoveClock(Struct, forbid_unknown_fields=True):
+    """The body of POST /__dbx/clock: exactly one of its fields."""
+
+    advance: str | float | UnsetType = UNSET
+    step: bool | UnsetType = UNSET
+    run_until: RunUntil | UnsetType = UNSET
 
 
 class ListJournal(Struct, frozen=True):
@@ -169,12 +182,60 @@ class AddFault(Struct, forbid_unknown_fields=True):
     """The body of POST /__dbx/faults; which of the fields count depends on the kind."""
 
     kind: str
-    route: str
-    skip: int = 0
-    times: int | None = None
+    route: str | UnsetType = UNSET
+    run_name: str | UnsetType | None = UNSET
+    principal: str | UnsetType | None = UNSET
+    token: str | UnsetType | None = UNSET
+    version: str | UnsetType | None = UNSET
+    state: str | UnsetType | None = UNSET
+    skip: int | UnsetType = UNSET
+    every: int | UnsetType = UNSET
+    times: int | UnsetType | None = UNSET
+    probability: float | UnsetType = UNSET
+    window: list[str | float] | UnsetType | None = UNSET
+    point: str | UnsetType | None = UNSET
+    is_transient: bool | UnsetType | None = UNSET
     status_code: int | UnsetType = UNSET
     headers: dict[str, str] | UnsetType = UNSET
-    error_code: str | UnsetType = UNSET
-    message: str | UnsetType = UNSET
+    error_code: str | UnsetType | None = UNSET
+    message: str | UnsetType | None = UNSET
+    dialect: str | UnsetType | None = UNSET
+    retry_after: int | float | str | UnsetType | None = UNSET
     how: str | UnsetType = UNSET
     delay: str | float | UnsetType = UNSET
+    per_second: float | UnsetType | None = UNSET
+    burst: int | UnsetType | None = UNSET
+    in_flight: int | UnsetType | None = UNSET
+    says_when: bool | UnsetType = UNSET
+    reads: int | UnsetType = UNSET
+    body: Any = UNSET
+    remove: list[str] | UnsetType = UNSET
+    nulls: list[str] | UnsetType = UNSET
+    replace: JsonObject | UnsetType = UNSET
+    add: JsonObject | UnsetType = UNSET
+
+
+class NameFault(Struct, frozen=True):
+    """The parameters of DELETE /__dbx/faults; without an id all are meant."""
+
+    id: str = ""
+
+
+class ApplyProfiles(Struct, forbid_unknown_fields=True):
+    """The body of POST /__dbx/profiles."""
+
+    profiles: list[str]
+
+
+class IssueToken(Struct, forbid_unknown_fields=True):
+    """The body of POST /__dbx/tokens."""
+
+    principal: str = "user"
+    lifetime: str | float | None = None
+    refusal: str = "403-json"
+
+
+class RevokeToken(Struct, forbid_unknown_fields=True):
+    """The body of DELETE /__dbx/tokens."""
+
+    token: str

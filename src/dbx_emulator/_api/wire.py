@@ -109,4 +109,5 @@ WIRES: dict[str, Callable[[Reply], Wire]] = {
     "wrong_length": _wrong_length,
     "slow_headers": _slow_headers,
     "dribbled": _dribbled,
+    "stale_keep_alive": _closed,
 }

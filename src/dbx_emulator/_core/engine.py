@@ -71,6 +71,15 @@ class Engine:
                     deadlines.append(below_ms)
         return min(deadlines, default=None)
 
+    def polled(self, job_run: JobRun) -> None:
+        """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
+        clock = self._machine.clock
+        if clock.policy != "per-poll" or job_run.is_terminal:
+            return
+        deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
+        if deadline_ms is not None:
+            clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
+
     def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ class JournalEntry(NamedTuple):
         error_code: The error code it answered with; `None` if it was no error.
         fault: The kind of the fault that struck; `None` if none did.
         states: The life-cycle states of the run before and after the call; `None` where there was no run.
+        note: What else a fault did, in words; `None` if there is nothing to say.
     """
 
     sequence: int
@@ -36,6 +38,28 @@ class JournalEntry(NamedTuple):
     error_code: str | int | None
     fault: str | None
     states: tuple[str | None, str | None]
+    note: str | None = None
+
+    @property
+    def version(self) -> str:
+        """The API version under which it was called; an empty string for paths without one."""
+        _, first, version, *_ = (*self.path.split("/"), "", "")
+        return version if first == "api" else ""
+
+    def canonical(self) -> bytes:
+        """Return what of the call is the same whenever, wherever and through whichever door it is made."""
+        before, after = self.states
+        value = {
+            "now_ms": self.now_ms,
+            "route": self.route or self.path,
+            "version": self.version,
+            "run_id": self.run_id,
+            "status_code": self.status_code,
+            "error_code": self.error_code,
+            "fault": self.fault,
+            "states": [before, after],
+        }
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Journal(Sequence[JournalEntry]):
@@ -80,6 +104,7 @@ class Journal(Sequence[JournalEntry]):
         error_code: str | int | None,
         fault: str | None,
         states: tuple[str | None, str | None],
+        note: str | None = None,
     ) -> None:
         """Write down one call."""
         with self._lock:
@@ -96,8 +121,17 @@ class Journal(Sequence[JournalEntry]):
                     error_code,
                     fault,
                     states,
+                    note,
                 )
             )
+
+    def export(self) -> bytes:
+        """Return the canonical form of the entries that are kept: one line of JSON for each, oldest first.
+
+        Two tests that make the same calls in the same order give the same bytes, on every machine and through
+        every door: it holds virtual time and no wall time, port or client.
+        """
+        return b"".join(entry.canonical() + b"\n" for entry in self)
 
     def clear(self) -> None:
         """Forget all entries. Numbers go on."""

@@ -124,14 +124,13 @@ def skip(machine: Machine, job_run: JobRun, at_ms: int) -> None:
 
 def _make(machine: Machine, order: Order, at_ms: int) -> JobRun:
     submitted, job = order.submitted, order.job
-    machine.names[submitted.run_name] += 1
     job_run = JobRun(
         run_id=machine.store.new_run_id(),
         job_id=machine.store.new_job_id() if job is None else job.job_id,
         submitted=submitted,
         start_time_ms=at_ms,
         creator_user_name=order.creator_user_name,
-        key=(submitted.run_name, machine.names[submitted.run_name]),
+        key=machine.store.new_key(submitted.run_name),
         job=job,
         run_type=RunType.SUBMIT_RUN if job is None else RunType.JOB_RUN,
         trigger=order.trigger,

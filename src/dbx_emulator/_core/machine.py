@@ -7,7 +7,7 @@ reaches, `launching` for whose turn it is when a run of a job ends.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 
 from dbx_emulator._core import launching, special_tasks, stopping
@@ -39,7 +39,6 @@ class Machine:
     Attributes:
         store: The jobs and runs.
         heap: What is to come.
-        names: How many runs of each name there have been.
         to_call: Whom somebody has to call, with which run, because the run succeeded; oldest first.
     """
 
@@ -50,7 +49,6 @@ class Machine:
         self.draws = draws
         self.store = RunStore()
         self.heap = EventHeap()
-        self.names: Counter[str] = Counter()
         self.to_call: deque[tuple[OnSuccess, JobRun]] = deque()
 
     def drain(self, *, now_ms: int | None = None) -> int:

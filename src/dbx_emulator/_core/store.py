@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
-from dbx_emulator._core.errors import TokenOfDeletedRun
+from dbx_emulator._core.errors import TokenOfDeletedRun, UsageError
 from dbx_emulator._core.jobs import Job
 from dbx_emulator._core.runs import JobRun, TaskRun
 
 __all__ = ["RunStore"]
+
+_LAST_INT64 = 2**63 - 1
+
+#: How many ids are to follow at least.
+_ROOM = 2**32
 
 
 class RunStore:
@@ -31,6 +37,7 @@ class RunStore:
         self._active: dict[int, int] = {}
         self._jobs: dict[int, Job] = {}
         self._next_position = 0
+        self._named: Counter[str] = Counter()
         self._next_run_id = self._FIRST_RUN_ID
         self._next_job_id = self._FIRST_JOB_ID
         self._next_repair_id = self._FIRST_REPAIR_ID
@@ -43,6 +50,21 @@ class RunStore:
         run_id = self._next_run_id
         self._next_run_id += 1
         return run_id
+
+    def start_ids_at(self, run_id: int) -> None:
+        """Give the next run that id, and those after it the ids that follow.
+
+        Raises:
+            UsageError: It is no int64, or there are runs with that id or a higher one.
+        """
+        if not self._next_run_id <= run_id < _LAST_INT64 - _ROOM:
+            raise UsageError(f"run_id: {run_id!r} is none from {self._next_run_id} to {_LAST_INT64 - _ROOM}")
+        self._next_run_id = run_id
+
+    def new_key(self, run_name: str) -> tuple[str, int]:
+        """Return a run's name and its number among the runs of that name, from 1."""
+        self._named[run_name] += 1
+        return run_name, self._named[run_name]
 
     def new_job_id(self) -> int:
         """Return a job id that no other job has, hidden or not."""

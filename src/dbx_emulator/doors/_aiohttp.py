@@ -14,10 +14,12 @@ import errno
 import functools
 import socket
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from dbx_emulator.doors.loopback import Address, address_of
 from dbx_emulator.doors.patching import Finder, RefusedHost, Undo
@@ -56,13 +58,41 @@ def patch(find: Finder) -> Undo:
         # Before the resolver and its cache, so that nothing of this stays behind.
         return [_resolved(host, address)]
 
+    request = aiohttp.ClientSession._request  # noqa: SLF001 - what all of its methods come down to
+
+    @functools.wraps(request)
+    async def hold_and_request(
+        session: aiohttp.ClientSession, method: str, str_or_url: Any, *args: Any, **options: Any
+    ) -> Any:
+        with _held(find, method, session._build_url(str_or_url)):  # noqa: SLF001 - the session may have a base
+            return await request(session, method, str_or_url, *args, **options)
+
     def undo() -> None:
+        aiohttp.ClientSession._request = request  # type: ignore[method-assign] # noqa: SLF001
         aiohttp.BaseConnector.connect = connect  # type: ignore[method-assign]
         aiohttp.TCPConnector._resolve_host = resolve  # type: ignore[method-assign] # noqa: SLF001
 
+    aiohttp.ClientSession._request = hold_and_request  # type: ignore[method-assign,assignment] # noqa: SLF001
     aiohttp.BaseConnector.connect = find_and_connect  # type: ignore[method-assign,assignment]
     aiohttp.TCPConnector._resolve_host = resolve_here  # type: ignore[method-assign,assignment] # noqa: SLF001
     return undo
+
+
+def _held(find: Finder, method: str, url: URL) -> AbstractContextManager[object]:
+    """Return a context in which a request keeps sleepers from moving time, if a workspace answers it."""
+    try:
+        handler = find(_netloc(url))
+    except RefusedHost:
+        # Told where it is an error of the library's.
+        handler = None
+    return nullcontext() if handler is None else handler.hold(f"{method.upper()} {url.path} of aiohttp")
+
+
+def _netloc(url: URL) -> str:
+    """Return a URL's host as a workspace knows it: without a port that goes without saying."""
+    host = url.raw_host or ""
+    name = f"[{host}]" if ":" in host else host
+    return name if url.is_default_port() else f"{name}:{url.port}"
 
 
 def _find(find: Finder, req: aiohttp.ClientRequest) -> Address | None:
@@ -71,10 +101,8 @@ def _find(find: Finder, req: aiohttp.ClientRequest) -> Address | None:
     Raises:
         aiohttp.ClientConnectorError: The host is another workspace of Databricks.
     """
-    host = req.url.raw_host or ""
-    name = f"[{host}]" if ":" in host else host
     try:
-        handler = find(name if req.url.is_default_port() else f"{name}:{req.url.port}")
+        handler = find(_netloc(req.url))
         return None if handler is None else address_of(handler, tls=req.is_ssl())
     except RefusedHost as error:
         refused = ConnectionRefusedError(errno.ECONNREFUSED, str(error))

@@ -7,6 +7,7 @@ urllib3 makes is one request to the workspace, and each error is the one that a 
 from __future__ import annotations
 
 import io
+from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +16,11 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import NewConnectionError
+from urllib3.response import HTTPResponse
 
-from dbx_emulator._api.messages import Request, RequestHandler
+from dbx_emulator._api.messages import Reply, Request, RequestHandler
+from dbx_emulator.doors.connections import Connections
 from dbx_emulator.doors.patching import Finder, RefusedHost, Undo
 from dbx_emulator.doors.script import Script
 
@@ -24,6 +28,9 @@ __all__ = ["RequestsAdapter", "patch"]
 
 #: What requests itself does to send, whoever patches it later.
 _SEND: Any = HTTPAdapter.send
+
+#: Adapters keep connections for each session; each request here has a connection of its own.
+_CONNECTIONS = Connections()
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -42,7 +49,7 @@ class RequestsAdapter(HTTPAdapter):
 
     def send(self, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         """Answer a request of the session."""
-        return _send(self._handler, self, request, *arguments, **options)
+        return _send(self._handler, _netloc(request), self, request, *arguments, **options)
 
 
 def patch(find: Finder) -> Undo:
@@ -54,13 +61,14 @@ def patch(find: Finder) -> Undo:
 
     def send(adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any) -> Response:
         try:
-            handler = find(_netloc(request))
+            netloc = _netloc(request)
+            handler = find(netloc)
         except RefusedHost as error:
             raise RequestsConnectionError(str(error), request=request) from None
         if handler is None:
             response: Response = original(adapter, request, *arguments, **options)
             return response
-        return _send(handler, adapter, request, *arguments, **options)
+        return _send(handler, netloc, adapter, request, *arguments, **options)
 
     def undo() -> None:
         HTTPAdapter.send = original  # type: ignore[method-assign]
@@ -70,13 +78,74 @@ def patch(find: Finder) -> Undo:
 
 
 def _send(
-    handler: RequestHandler, adapter: HTTPAdapter, request: PreparedRequest, *arguments: Any, **options: Any
+    handler: RequestHandler,
+    netloc: str,
+    adapter: HTTPAdapter,
+    request: PreparedRequest,
+    *arguments: Any,
+    **options: Any,
 ) -> Response:
-    address = urlsplit(f"//{_netloc(request)}")
-    pool = HTTPConnectionPool(address.hostname or "", address.port, handler=handler)
+    is_tls = (request.url or "").lower().startswith("https:")
+    answered: RequestHandler | _Answered = handler
+    if _is_plain(adapter, request) and handler.gate.is_unguarded:
+        # One attempt, and nothing to be seen on the connection: building one costs more than all the rest.
+        is_reused = _CONNECTIONS.open(adapter, handler, is_tls=is_tls)
+        reply = handler.handle(_plain(request, netloc, is_reused=is_reused))
+        if not reply.wire and not reply.delay_ms:
+            return _respond(adapter, request, reply)
+        answered = _Answered(handler, reply)
+    address = urlsplit(f"//{netloc}")
+    pool = HTTPConnectionPool(
+        address.hostname or "", address.port, handler=answered, owner=adapter, is_tls=is_tls
+    )
     pool.ConnectionCls = _Connection
     response: Response = _SEND(_Rerouted(adapter, pool), request, *arguments, **options)
     return response
+
+
+def _is_plain(adapter: HTTPAdapter, request: PreparedRequest) -> bool:
+    """Say whether the library would send a request once, and all of it at once."""
+    return adapter.max_retries.total == 0 and isinstance(request.body, (bytes, str, type(None)))
+
+
+def _plain(request: PreparedRequest, netloc: str, *, is_reused: bool) -> Request:
+    """Return a request as http.client would write it."""
+    headers = [(_encoded(name), _encoded(value)) for name, value in request.headers.items()]
+    headers.append((b"Host", netloc.encode("latin-1")))
+    body = request.body or b""
+    whole = body.encode() if isinstance(body, str) else body
+    return Request(request.method or "", request.path_url, headers, whole, is_reused=is_reused)
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("latin-1")
+
+
+def _respond(adapter: HTTPAdapter, request: PreparedRequest, reply: Reply) -> Response:
+    """Return the library's response to a reply that arrives as it is."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+    raw = HTTPResponse(
+        body=io.BytesIO(reply.body),
+        headers=headers | {"content-length": str(len(reply.body))},
+        status=reply.status_code,
+        version=11,
+        reason=responses.get(reply.status_code, ""),
+        preload_content=False,
+        decode_content=False,
+        request_method=request.method,
+    )
+    return adapter.build_response(request, raw)
+
+
+class _Answered:
+    """A workspace that has answered the request already."""
+
+    def __init__(self, handler: RequestHandler, reply: Reply) -> None:
+        self._reply = reply
+        self.handler = handler
+
+    def handle(self, _request: Request) -> Reply:
+        return self._reply
 
 
 def _netloc(request: PreparedRequest) -> str:
@@ -113,20 +182,45 @@ class _Rerouted:
 class _Connection(HTTPConnection):
     """A connection of urllib3 to a workspace."""
 
-    def __init__(self, *arguments: Any, handler: RequestHandler, **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        handler: RequestHandler | _Answered,
+        owner: object,
+        is_tls: bool,
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._handler = handler
+        self._owner = owner
+        self._is_tls = is_tls
 
     def connect(self) -> None:
-        """Open what passes for a socket."""
-        self.sock = _Socket(self._handler)
+        """Open what passes for a socket.
+
+        Raises:
+            NewConnectionError: The connection is refused.
+            SSLError: The handshake is.
+        """
+        if isinstance(self._handler, _Answered):
+            self.sock = _Socket(self._handler, owner=self._owner)
+            return
+        try:
+            is_reused = _CONNECTIONS.open(self._owner, self._handler, is_tls=self._is_tls)
+        except ConnectionRefusedError as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        self.sock = _Socket(self._handler, owner=self._owner, is_reused=is_reused)
 
 
 class _Socket:
     """Gathers one request and plays the reply to it."""
 
-    def __init__(self, handler: RequestHandler) -> None:
+    def __init__(
+        self, handler: RequestHandler | _Answered, *, owner: object, is_reused: bool = False
+    ) -> None:
         self._handler = handler
+        self._owner = owner
+        self._is_reused = is_reused
         self._sent = bytearray()
         self.timeout_seconds: float | None = None
 
@@ -138,8 +232,13 @@ class _Socket:
 
     def makefile(self, _mode: str, *_arguments: Any, **_options: Any) -> io.BufferedReader:
         """Return what the client reads from: it asks for it when it has sent the whole request."""
-        reply = self._handler.handle(_parse(bytes(self._sent)))
-        return io.BufferedReader(_Reader(self, Script(self._handler, reply)))
+        request = _parse(bytes(self._sent))
+        request.is_reused = self._is_reused
+        reply = self._handler.handle(request)
+        handler = self._handler.handler if isinstance(self._handler, _Answered) else self._handler
+        if reply.wire:
+            _CONNECTIONS.drop(self._owner, handler)
+        return io.BufferedReader(_Reader(self, Script(handler, reply)))
 
     def shutdown(self, _how: int) -> None:
         """Nothing is open."""

@@ -41,7 +41,8 @@ class WorkspaceRoute(respx.Route):
         return True
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = answer(self.handler, request, request.content)
+        # A router does not know which client asks: all share the connections to the workspace.
+        response: httpx.Response = answer(self.handler, request, request.content, owner=self.handler)
         return response
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
 from dbx_emulator._api.messages import Reply, Request, RequestHandler
+from dbx_emulator.doors.connections import Connections
 from dbx_emulator.doors.patching import Finder, RefusedHost, Undo
 from dbx_emulator.doors.script import Script
 
@@ -31,17 +32,33 @@ class HttpxLike:
         self._played_body = played_body
         self._response = client.Response
         self._byte_stream = client.ByteStream
+        self._connections = Connections()
 
-    def answer(self, handler: RequestHandler, request: Any, body: bytes) -> Any:
+    def answer(self, handler: RequestHandler, request: Any, body: bytes, *, owner: object) -> Any:
         """Return the workspace's answer.
 
+        Args:
+            handler: Who answers.
+            request: The request.
+            body: Its whole body.
+            owner: Whose connection it would come on: connections are kept for each owner.
+
         Raises:
-            TransportError: What the reply does to the connection, as the library would report it.
+            TransportError: What becomes of the connection, as the library would report it.
         """
+        is_reused = self._connect(handler, request, owner)
         reply = handler.handle(
-            Request(request.method, request.url.raw_path.decode("ascii"), request.headers.raw, body)
+            Request(
+                request.method,
+                request.url.raw_path.decode("ascii"),
+                request.headers.raw,
+                body,
+                is_reused=is_reused,
+            )
         )
         if reply.wire or reply.delay_ms:
+            if reply.wire:
+                self._connections.drop(owner, handler)
             return self._play(handler, reply, request, body)
         # A stream, as from a real transport: `content=` would make the client look at the body twice.
         length = (b"content-length", b"%d" % len(reply.body))
@@ -62,13 +79,13 @@ class HttpxLike:
             handler = self._find(find, request)
             if handler is None:
                 return original(transport, request)
-            return self.answer(handler, request, request.read())
+            return self.answer(handler, request, request.read(), owner=transport)
 
         async def handle_async_request(transport: Any, request: Any) -> Any:
             handler = self._find(find, request)
             if handler is None:
                 return await original_async(transport, request)
-            return self.answer(handler, request, await request.aread())
+            return self.answer(handler, request, await request.aread(), owner=transport)
 
         def undo() -> None:
             transport_class.handle_request = original
@@ -77,6 +94,13 @@ class HttpxLike:
         transport_class.handle_request = handle_request
         async_transport_class.handle_async_request = handle_async_request
         return undo
+
+    def _connect(self, handler: RequestHandler, request: Any, owner: object) -> bool:
+        """Return whether the request would come on a kept connection."""
+        try:
+            return self._connections.open(owner, handler, is_tls=request.url.scheme == "https")
+        except OSError as error:
+            raise self._client.ConnectError(str(error), request=request) from error
 
     def _find(self, find: Finder, request: Any) -> RequestHandler | None:
         try:
@@ -127,11 +151,11 @@ class Transport:
 
     def handle_request(self, request: Any) -> Any:
         """Answer a request of a sync client."""
-        return self._door.answer(self._handler, request, request.read())
+        return self._door.answer(self._handler, request, request.read(), owner=self)
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answer a request of an async client."""
-        return self._door.answer(self._handler, request, await request.aread())
+        return self._door.answer(self._handler, request, await request.aread(), owner=self)
 
 
 class PlayedBody:

@@ -8,9 +8,9 @@
 
 from __future__ import annotations
 
-from dbx_emulator._core.faults.wire import WIRE_KINDS
+from dbx_emulator._core.faults import CONNECTION_KINDS, WIRE_KINDS
 
-__all__ = ["DOORS_OF_KINDS", "NOT_POSSIBLE", "REAL", "SAME_EXCEPTION"]
+__all__ = ["DOORS_OF_CONNECTION_KINDS", "DOORS_OF_KINDS", "NOT_POSSIBLE", "REAL", "SAME_EXCEPTION"]
 
 SAME_EXCEPTION = "same exception"
 REAL = "real"
@@ -32,7 +32,25 @@ _DOORS = {
     "server": REAL,
 }
 
+_IS_IN_ALREADY = (
+    f"{NOT_POSSIBLE}an application is asked when a client has connected already, and so never hears of it; "
+    "every request is answered"
+)
+
+_KNOWS_NO_CONNECTION = (
+    f"{NOT_POSSIBLE}an application does not know whether a connection was kept, and takes each for a fresh one; "
+    "every request is answered"
+)
+
 #: Kind of `WireFault` → door → what it does with it.
 DOORS_OF_KINDS: dict[str, dict[str, str]] = {
-    kind: _DOORS | {"asgi": REAL if kind == "late" else _UNDER_ANY_SERVER} for kind in WIRE_KINDS
+    kind: _DOORS
+    | {"asgi": {"late": REAL, "stale_keep_alive": _KNOWS_NO_CONNECTION}.get(kind, _UNDER_ANY_SERVER)}
+    for kind in WIRE_KINDS
+}
+
+#: Kind of `ConnectionFault` → door → what it does with it. The machine, which refuses connections to where nothing
+#: listens, counts none: a socket answers a refusal that has `times` with a reset of the accepted connection.
+DOORS_OF_CONNECTION_KINDS: dict[str, dict[str, str]] = {
+    kind: _DOORS | {"asgi": _IS_IN_ALREADY} for kind in CONNECTION_KINDS
 }

@@ -13,8 +13,9 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -22,8 +23,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dbx_emulator._api.messages import RequestHandler
 from dbx_emulator._core.errors import UsageError
-from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp, Receive, Scope, SendMessage
+from dbx_emulator._core.faults import Gate
+from dbx_emulator.doors.asgi import (
+    REUSED_EXTENSION,
+    TRANSPORT_EXTENSION,
+    AsgiApp,
+    Receive,
+    Scope,
+    SendMessage,
+    reset,
+)
 from dbx_emulator.doors.authority import Authority
+from dbx_emulator.doors.listener import Listener, refuse_handshakes
 
 __all__ = ["RunningServer", "bind", "run", "serve_here", "serve_in_thread"]
 
@@ -65,12 +76,32 @@ class _Protocol(H11Protocol):
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         app = self.app
+        requests = 0
 
         async def app_with_transport(scope: Scope, receive: Receive, send: SendMessage) -> None:
-            scope.setdefault("extensions", {})[TRANSPORT_EXTENSION] = transport
+            nonlocal requests
+            requests += 1
+            extensions = scope.setdefault("extensions", {})
+            extensions[TRANSPORT_EXTENSION] = transport
+            extensions[REUSED_EXTENSION] = requests > 1
             await app(scope, receive, send)
 
         self.app = app_with_transport
+
+
+class _GatedProtocol(_Protocol):
+    """Resets connections that are refused one by one: the machine, which would refuse them, counts none."""
+
+    def __init__(self, *arguments: Any, gate: Gate, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._gate = gate
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let a client in, or not."""
+        super().connection_made(transport)
+        if self._gate.connect(("refused",)) is not None:
+            assert isinstance(transport, asyncio.Transport)
+            reset(transport)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -117,11 +148,14 @@ def serve_in_thread(handler: RequestHandler, *, port: int = 0, tls: bool = False
     authority = Authority() if tls else None
     context = authority.server_context(names) if authority else None
     listener = bind("127.0.0.1", port)
-    server = _Server(AsgiApp(handler, allowed_hosts=names), context=context, finishes=False)
+    ready = threading.Event()
+    app = AsgiApp(handler, allowed_hosts=names)
+    server = _Server(app, ready.set, handler=handler, context=context, finishes=False)
+    bound_port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],), name="dbx-emulator", daemon=True)
     thread.start()
     try:
-        bound_port = listener.getsockname()[1]
+        ready.wait()
         url = f"{'https' if tls else 'http'}://127.0.0.1:{bound_port}"
         yield RunningServer(url, bound_port, authority.ca_pem if authority else None)
     finally:
@@ -156,7 +190,8 @@ def serve_here(
     names = allowed_hosts | _LOOPBACK | {address} if is_loopback or allowed_hosts else None
     vouched = allowed_hosts | _LOOPBACK | {address, _name(handler.host)}
     context = authority.server_context(vouched) if authority else None
-    run(AsgiApp(handler, allowed_hosts=names), listener, on_ready=on_ready, context=context)
+    app = AsgiApp(handler, allowed_hosts=names)
+    run(app, listener, on_ready=on_ready, context=context, handler=handler)
 
 
 def run(
@@ -165,12 +200,21 @@ def run(
     *,
     on_ready: Callable[[], None],
     context: ssl.SSLContext | None = None,
+    handler: RequestHandler | None = None,
 ) -> None:
-    """Run any ASGI application under the server that the emulator uses, until SIGINT or SIGTERM."""
+    """Run any ASGI application under the server that the emulator uses, until SIGINT or SIGTERM.
+
+    Args:
+        app: The application.
+        listener: A listening socket, as from `bind`.
+        on_ready: Called when connections are accepted and the signals are in our hands.
+        context: What it needs for TLS; `None` for none.
+        handler: Whose gate lets clients in; `None` lets in all.
+    """
     # uvicorn raises the signal it stopped for once more, for whoever was there before it: nobody needs to act.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _Server(app, on_ready, context=context).run([listener])
+    _Server(app, on_ready, handler=handler, context=context).run([listener])
 
 
 def _name(host: str) -> str:
@@ -184,6 +228,7 @@ class _Server(uvicorn.Server):
     Args:
         app: Who answers.
         on_ready: Called when it is ready.
+        handler: Whose gate lets clients in; `None` lets in all.
         context: What it needs for TLS; `None` for none.
         finishes: Whether what is under way when it stops has a little time left. Otherwise every connection ends
             there and then: a client on a loop that does not run any more would never notice, and a delayed
@@ -195,12 +240,13 @@ class _Server(uvicorn.Server):
         app: Callable[..., Any],
         on_ready: Callable[[], None] = lambda: None,
         *,
+        handler: RequestHandler | None = None,
         context: ssl.SSLContext | None = None,
         finishes: bool = True,
     ) -> None:
         config = uvicorn.Config(
             app,
-            http=_Protocol,
+            http=cast("Any", _Protocol if handler is None else partial(_GatedProtocol, gate=handler.gate)),
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -211,18 +257,53 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=2,
         )
         if context is not None:
+            if handler is not None:
+                refuse_handshakes(context, handler)
             config.load()
             # Given as it is: uvicorn's own options read keys from files.
             config.ssl = context
         super().__init__(config)
         self._on_ready = on_ready
         self._finishes = finishes
+        self._handler = handler
+        self._following: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._handler is not None and sockets:
+            listener = Listener(
+                self._handler,
+                opened=self._open,
+                closed=self._close,
+                dropped=self._drop,
+                is_tls=self.config.ssl is not None,
+            )
+            self._following = asyncio.create_task(listener.run(sockets[0]))
+            # One turn, in which it learns whether the gate is closed already.
+            await asyncio.wait({self._following}, timeout=0)
         self._on_ready()
 
+    async def _open(self, bound: socket.socket) -> None:
+        await super().startup([bound])
+
+    def _close(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    def _drop(self) -> None:
+        """End each connection when what is under way on it is answered."""
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, _Protocol)
+            is_idle = connection.cycle is None or connection.cycle.response_complete
+            connection.shutdown()
+            if is_idle:
+                # Over TLS closing would wait for the client's goodbye.
+                connection.transport.abort()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait({self._following})
         if not self._finishes:
             self._disconnect()
         await super().shutdown(sockets)

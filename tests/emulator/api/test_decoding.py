@@ -161,7 +161,7 @@ def test_depth_is_bounded_by_nesting_not_by_size() -> None:
 @pytest.mark.parametrize(
     ("body", "struct", "words"),
     [
-        pytest.param(b"{}", MoveClock, "advance", id="missing"),
+        pytest.param(b"{}", AddScenario, "run_name", id="missing"),
         pytest.param(b'{"advance": 1, "until": 2}', MoveClock, "until", id="unknown"),
         pytest.param(b'{"advance": []}', MoveClock, "advance", id="none-of-two-types"),
         pytest.param(

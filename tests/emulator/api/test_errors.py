@@ -65,7 +65,7 @@ def test_no_credentials_are_a_401_with_an_integer_code(workspace: Workspace, hea
     )
 
 
-@pytest.mark.fact("auth.invalid-token", "errors.auth-integer-code")
+@pytest.mark.fact("auth.invalid-token", "auth.reason-phrase", "errors.auth-integer-code")
 def test_wrong_token_is_a_403_with_an_integer_code(workspace: Workspace) -> None:
     """A token that opens nothing is forbidden, not unauthenticated."""
     reply = send(workspace, "GET", _RUNS_GET, headers={"Authorization": f"Bearer {workspace.token}x"})
@@ -73,6 +73,7 @@ def test_wrong_token_is_a_403_with_an_integer_code(workspace: Workspace) -> None
         403,
         {"error_code": 403, "message": "Invalid access token."},
     )
+    assert (b"x-databricks-reason-phrase", b"Invalid access token.") in reply.headers
 
 
 @pytest.mark.fact("runs.get.unknown-run")
@@ -124,7 +125,6 @@ def test_not_implemented_says_what_to_do() -> None:
 
 def test_error_reply_keeps_further_headers() -> None:
     """Headers of a fault stand beside the content type."""
-    reply = errors.error_reply(
-        ApiError(429, "REQUEST_LIMIT_EXCEEDED", "slow"), request_id="r", headers=((b"retry-after", b"3"),)
-    )
+    error = ApiError(429, "REQUEST_LIMIT_EXCEEDED", "slow", headers={"Retry-After": "3"})
+    reply = errors.error_reply(error, request_id="r")
     assert reply.headers == ((b"content-type", b"application/json"), (b"retry-after", b"3"))

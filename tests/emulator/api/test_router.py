@@ -32,11 +32,12 @@ def test_every_endpoint_is_served_under_three_versions(version: str, method: str
     assert (route.name, found_version, route.is_public) == (endpoint, version, False)
 
 
-def test_only_health_and_host_metadata_are_public() -> None:
+def test_only_health_host_metadata_and_login_page_are_public() -> None:
     """Everything else needs credentials."""
     assert {path for (_, path), match in ROUTES.items() if match.route.is_public} == {
         "/__dbx/health",
         "/.well-known/databricks-config",
+        "/login.html",
     }
 
 

@@ -274,6 +274,7 @@ def test_cancel_of_a_task_leaves_the_others_alone() -> None:
     assert _results(job_run) == [R.CANCELED, R.CANCELED, R.SUCCESS, R.UPSTREAM_CANCELED]
 
 
+@pytest.mark.fact("runs.cancel.blocked")
 def test_cancel_of_a_blocked_task_skips_it_at_once() -> None:
     """A task that waits has nothing to clean up, and what waits for it is skipped with it."""
     engine, _, _ = make_engine()

@@ -49,3 +49,28 @@ def test_journal_is_bounded_and_numbers_go_on() -> None:
     assert journal[0].sequence == 4
     with pytest.raises(IndexError):
         journal[1]
+
+
+def test_journal_exports_what_is_the_same_through_every_door() -> None:
+    """One line of JSON for each call, in a fixed form; a path that nothing serves stands for its route."""
+    journal = Journal()
+    _record(journal)
+    journal.record(
+        now_ms=2,
+        method="GET",
+        path="/x",
+        route="",
+        run_id=None,
+        status_code=404,
+        error_code="ENDPOINT_NOT_FOUND",
+        fault="wire",
+        states=(None, None),
+        note="late",
+    )
+    assert journal.export() == (
+        b'{"now_ms":1,"route":"runs/get","version":"2.1","run_id":5,"status_code":200,"error_code":null,'
+        b'"fault":null,"states":["PENDING","PENDING"]}\n'
+        b'{"now_ms":2,"route":"/x","version":"","run_id":null,"status_code":404,'
+        b'"error_code":"ENDPOINT_NOT_FOUND","fault":"wire","states":[null,null]}\n'
+    )
+    assert [entry.note for entry in journal] == [None, "late"]

@@ -61,6 +61,7 @@ def test_reference_is_replaced_by_its_value(text: str, resolved: str) -> None:
     assert resolve(text, *_run()) == resolved
 
 
+@pytest.mark.fact("runs.references.unknown")
 @pytest.mark.parametrize(
     "text",
     [

@@ -452,3 +452,18 @@ def test_disabled_task_is_skipped_without_having_been_started() -> None:
     assert [job_run.latest[key].start_time_ms for key in "abd"] == [0, 0, 0]
     assert job_run.latest["a"].code is TerminationCode.DISABLED
     assert job_run.result_state is R.SUCCESS
+
+
+@pytest.mark.fact("runs.skipped.messages")
+def test_skipped_tasks_say_different_things() -> None:
+    """One below a failure, one whose condition was not met, one that is disabled."""
+    engine, clock, scenarios = make_engine()
+    scenarios.add("*", [Outcome(tasks={"a": outcome("CLOUD_FAILURE")})])
+    below, off = submitted_task("below", "a"), submitted_task("off", is_disabled=True)
+    unmet = submitted_task("unmet", "c", run_if=RunIf.ALL_FAILED)
+    job_run = engine.submit(submitted_run(submitted_task("a"), submitted_task("c"), below, unmet, off))
+    clock.advance("1h")
+    engine.drain()
+    messages = [job_run.latest[key].state_message for key in ("below", "unmet", "off")]
+    assert messages[0] == "An upstream task failed."
+    assert len(set(messages)) == 3

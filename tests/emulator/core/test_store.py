@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.store import RunStore
 from dbx_emulator._core.submitted import ForEach
 from tests.emulator.support import make_engine, submitted_run, submitted_task
 
@@ -113,3 +115,19 @@ def test_ids_of_repairs_are_their_own() -> None:
     first, second = engine.store.new_repair_id(), engine.store.new_repair_id()
     assert first != second
     assert all(10**14 < each < 2**53 for each in (first, second))
+
+
+def test_ids_can_start_elsewhere() -> None:
+    """From then on they follow each other there; never back, and never beyond int64."""
+    store = RunStore()
+    store.start_ids_at(2**53 + 1)
+    assert [store.new_run_id(), store.new_run_id()] == [2**53 + 1, 2**53 + 2]
+    for run_id in (2**53 + 2, 0, 2**63 - 1):
+        with pytest.raises(UsageError, match=f"run_id: {run_id} is none from {2**53 + 3} to "):
+            store.start_ids_at(run_id)
+
+
+def test_runs_of_one_name_are_numbered() -> None:
+    """The name and the number are a run's key, whatever runs are made between."""
+    store = RunStore()
+    assert [store.new_key(name) for name in ("a", "b", "a")] == [("a", 1), ("b", 1), ("a", 2)]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterable, MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from dbx_emulator import LostResponse, Workspace
 from dbx_emulator._api.dispatch import MAX_BODY_BYTES
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp
 from tests.emulator.support import flat_body
 
@@ -113,6 +115,14 @@ class _Recorder:
 
     def pass_time(self, ms: int) -> None:
         self._workspace.pass_time(ms)
+
+    @property
+    def gate(self) -> Gate:
+        """A gate that is open."""
+        return Workspace().gate
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
+        return self._workspace.hold(name)
 
     def real_seconds(self, ms: int) -> float:
         return self._workspace.real_seconds(ms)

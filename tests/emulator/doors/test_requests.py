@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from urllib3.util import Retry
 
 from dbx_emulator import StatusFault, UsageError, WireFault, Workspace
 from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._core.faults import Gate
 from tests.emulator.support import flat_body
 
 from .teapot import teapot
@@ -46,6 +48,14 @@ class _Recorder:
         return Reply(200, b"{}", ((b"content-type", b"application/json"),))
 
     def pass_time(self, ms: int) -> None:
+        raise NotImplementedError
+
+    @property
+    def gate(self) -> Gate:
+        """A gate that is open."""
+        return Workspace().gate
+
+    def hold(self, name: str) -> AbstractContextManager[object]:
         raise NotImplementedError
 
     def real_seconds(self, ms: int) -> float:

@@ -19,4 +19,4 @@ class LostResponse(Fault):
     """
 
     kind: ClassVar[str] = "lost_response"
-    point: ClassVar[Point] = "after_effect"
+    points: ClassVar[tuple[Point, ...]] = ("after_effect",)

@@ -1,0 +1,143 @@
+"""The tokens of a workspace: whom they stand for, until when, and what is said once they open nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dbx_emulator._core.clock import Clock
+from dbx_emulator._core.durations import Duration, duration_ms
+from dbx_emulator._core.errors import UsageError, nearest
+from dbx_emulator._core.principals import Principal
+
+__all__ = ["EXPIRING_MS", "REFUSALS", "Token", "Tokens"]
+
+#: How a token is refused that opens nothing any more.
+REFUSALS: dict[str, str] = {
+    "403-json": "403 `Invalid access token.` as JSON, as today's gateways refuse personal tokens",
+    "403-html": "the same as a page, as older gateways did",
+    "401-json": "401 as JSON",
+    "expiring": "403 `Token is expiring within 30 seconds.`, from 30 s before its end on",
+}
+
+#: For how long before its end a token is refused as expiring.
+EXPIRING_MS = 30_000
+
+
+@dataclass(slots=True)
+class Token:
+    """What is known of a token.
+
+    Attributes:
+        principal: For whom it opens the workspace.
+        refusal: How it is refused, one of `REFUSALS`.
+        end_ms: From when on it is refused, in epoch milliseconds of virtual time; `None` never.
+        is_revoked: Whether somebody took it back.
+    """
+
+    principal: Principal
+    refusal: str = "403-json"
+    end_ms: int | None = None
+    is_revoked: bool = False
+
+    def is_good(self, now_ms: int) -> bool:
+        """Say whether it opens the workspace."""
+        if self.is_revoked or self.principal is Principal.EXPIRED:
+            return False
+        early_ms = EXPIRING_MS if self.refusal == "expiring" else 0
+        return self.end_ms is None or now_ms < self.end_ms - early_ms
+
+
+class Tokens:
+    """The tokens of one workspace.
+
+    Args:
+        current: The one that the workspace gives to its clients.
+        further: More that open it.
+        clock: The workspace's time, in which tokens expire.
+    """
+
+    def __init__(self, current: str, *, further: Iterable[str] = (), clock: Clock) -> None:
+        self.current = current
+        self._clock = clock
+        self._first = current
+        self._tokens = {token: Token(Principal.USER) for token in (current, *further)}
+        self._followers: list[Callable[[str, str], None]] = []
+
+    def __contains__(self, token: object) -> bool:
+        """Say whether a token has ever been one of these, good or not."""
+        return token in self._tokens
+
+    def find(self, token: str) -> Token | None:
+        """Return what is known of a token; `None` if it never was one of these."""
+        return self._tokens.get(token)
+
+    def principal(self, token: str | None) -> Principal | None:
+        """Return for whom a token opens the workspace now; `None` if it does not."""
+        found = self._tokens.get(token or "")
+        return found.principal if found is not None and found.is_good(self._clock.now_ms) else None
+
+    def issue(
+        self,
+        principal: Principal | str = Principal.USER,
+        *,
+        lifetime: Duration | None = None,
+        refusal: str = "403-json",
+    ) -> str:
+        """Return a new token that opens the workspace.
+
+        Args:
+            principal: For whom: `user` owns what there is, `guest` sees only the runs it submits, `expired` is
+                refused from the beginning.
+            lifetime: For how long, in virtual time; `None` for ever.
+            refusal: How it is refused afterwards, one of `REFUSALS`.
+
+        Raises:
+            UsageError: There is no such principal or refusal, or the lifetime is no duration.
+        """
+        names = [each.value for each in Principal]
+        if principal not in names:
+            hint = nearest(str(principal), names)
+            raise UsageError(f"principal: {str(principal)!r} is none of {', '.join(names)}{hint}")
+        if refusal not in REFUSALS:
+            hint = nearest(str(refusal), REFUSALS)
+            raise UsageError(f"refusal: {refusal!r} is none of {', '.join(REFUSALS)}{hint}")
+        end_ms = None
+        if lifetime is not None:
+            end_ms = self._clock.now_ms + duration_ms(lifetime, name="lifetime")
+        return self._keep(Token(Principal(principal), refusal, end_ms))
+
+    def revoke(self, token: str) -> None:
+        """Let a token open nothing any more.
+
+        Raises:
+            UsageError: It is none of this workspace's.
+        """
+        found = self._tokens.get(token)
+        if found is None:
+            raise UsageError("token: it never opened this workspace; revoke one that it issued")
+        found.is_revoked = True
+
+    def rotate(self) -> str:
+        """Replace the current token by a new one, which is returned; the old one is refused."""
+        old = self.current
+        self.revoke(old)
+        self.current = self._keep(Token(Principal.USER))
+        for rotated in tuple(self._followers):
+            rotated(old, self.current)
+        return self.current
+
+    @contextmanager
+    def followed(self, rotated: Callable[[str, str], None]) -> Iterator[None]:
+        """Have `rotated` called with the old and the new token after each rotation while the context is open."""
+        self._followers.append(rotated)
+        try:
+            yield
+        finally:
+            self._followers.remove(rotated)
+
+    def _keep(self, kept: Token) -> str:
+        token = f"{self._first}-{kept.principal.value}-{len(self._tokens)}"
+        self._tokens[token] = kept
+        return token
