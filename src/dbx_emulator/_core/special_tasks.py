@@ -68,9 +68,9 @@ def iteration_over(machine: Machine, job_run: JobRun, iteration: TaskRun, at_ms:
 
 
 def child_over(machine: Machine, child: JobRun, at_ms: int) -> None:
-    """Go on with the run-job task that started a run which is over, if one did and still waits for it."""
+    """Go on with the run-job task that started a run which is over, if one did."""
     task_run, job_run = child.above, child.triggered_by
-    if task_run is not None and job_run is not None and not task_run.is_terminal:
+    if task_run is not None and job_run is not None:
         _below_is_over(machine, job_run, task_run, at_ms)
 
 

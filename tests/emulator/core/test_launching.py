@@ -163,6 +163,7 @@ def test_single_tasks_cancelled_in_the_queue_leave_the_run_there() -> None:
     clock.advance(2)
     engine.drain()
     assert _states(first, second, third) == ["RUNNING", "QUEUED", "CANCELED"]
+    assert [each.life_cycle_state for each in second.task_runs] == [L.TERMINATED, L.BLOCKED]
     assert engine.next_deadline_ms(second) == engine.next_deadline_ms()
     clock.advance("1h")
     engine.drain()

@@ -152,6 +152,16 @@ def test_for_each_runs_as_many_iterations_at_a_time_as_it_may(concurrency: int, 
     assert job_run.task_runs == [task_run]
 
 
+def test_iterations_draw_for_themselves() -> None:
+    """Each attempt of each iteration has its own times."""
+    engine, clock, scenarios = make_engine(timing=Timing(run="uniform(0, 1000)"))
+    scenarios.add("*", [outcome("CLOUD_FAILURE")])
+    job_run = engine.submit(submitted_run(_for_each([1, 2, 3], max_retries=1)))
+    clock.advance("1d")
+    engine.drain()
+    assert len({each.times.run_ms for each in job_run.latest["each"].iterations}) == 6
+
+
 def test_for_each_without_inputs_succeeds_at_once() -> None:
     """Nothing to do is no failure."""
     engine, _, _ = make_engine()
