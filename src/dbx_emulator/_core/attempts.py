@@ -57,12 +57,7 @@ def make_attempt(
         attempt_number=after.attempt_number + 1 if after else 0,
         repair_id=job_run.latest_repair_id,
     )
-    if above is not None:
-        task_run.above, task_run.iteration_index = above, above.started_iterations
-        task_run.input = above.inputs[above.started_iterations]
-    elif after is not None:
-        task_run.above, task_run.iteration_index = after.above, after.iteration_index
-        task_run.input = after.input
+    _make_iteration(task_run, after=after, above=above)
     if task.work is None:
         task_run.fate = _fate_of(job_run, task_run)
         task_run.times = task_run.outcome.timing(machine.timing).draw(
@@ -133,6 +128,16 @@ def terminate_as_planned(task_run: TaskRun) -> None:
         task_run.type = TerminationType(outcome.termination_type)
     if outcome.result_state is not None:
         task_run.result_state = ResultState(outcome.result_state) if outcome.result_state else None
+
+
+def _make_iteration(task_run: TaskRun, *, after: TaskRun | None, above: TaskRun | None) -> None:
+    """Make an attempt the next iteration of a for-each task, or the same one as the attempt before it."""
+    if above is not None:
+        task_run.above, task_run.iteration_index = above, above.started_iterations
+        task_run.input = above.inputs[above.started_iterations]
+    elif after is not None:
+        task_run.above, task_run.iteration_index = after.above, after.iteration_index
+        task_run.input = after.input
 
 
 def _fate_of(job_run: JobRun, task_run: TaskRun) -> Fate:
