@@ -1,4 +1,4 @@
-"""The command line: `dbx-emulator serve` and `dbx-emulator demo`."""
+"""The command line: `dbx-emulator serve` and `dbx-emulator demo`; `scenario` is beside it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 import click
 from rich.console import Console
 
 from dbx_emulator._core.clock import Clock, Policy
+from dbx_emulator._core.durations import Duration, check_duration
 from dbx_emulator._core.errors import UsageError
+from dbx_emulator._core.outcomes import Timing
+from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator.cli_refusal import Refused
+from dbx_emulator.cli_scenario import scenario
 from dbx_emulator.doors.authority import Authority
 from dbx_emulator.doors.server import bind, serve_here
+from dbx_emulator.scenario_files import load_scenarios
 from dbx_emulator.workspace import DEFAULT_TOKEN, Workspace
 from dbx_emulator.workspaces import Workspaces
 
@@ -28,11 +34,7 @@ __all__ = ["cli"]
 
 _PORT = 8765
 
-
-class _Refused(click.ClickException):
-    """What was asked for cannot be; told in one line, without the usage."""
-
-    exit_code = 2
+FC = TypeVar("FC", bound=Callable[..., object])
 
 
 class _ServeByDefault(click.Group):
@@ -50,6 +52,36 @@ def cli() -> None:
 
     Without a command it serves, with the defaults of `serve`.
     """
+
+
+cli.add_command(scenario)
+
+
+def _duration(_ctx: click.Context, _option: click.Parameter, value: str) -> Duration:
+    """Return what was given for a length of time; a bare number is in seconds."""
+    try:
+        duration: Duration = float(value)
+    except ValueError:
+        duration = value
+    try:
+        check_duration(duration, name="duration")
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+    return duration
+
+
+def _stage(name: str, what: str) -> Callable[[FC], FC]:
+    """Return the option that says how long a stage of a run takes."""
+    default = getattr(Timing(), name)
+    return click.option(
+        f"--{name}",
+        callback=_duration,
+        metavar="DURATION",
+        default=default,
+        show_default=True,
+        show_envvar=True,
+        help=f"{what}: seconds, a text such as 1h30m, or a distribution such as lognormal(2m, 0.4).",
+    )
 
 
 @cli.command()
@@ -87,6 +119,18 @@ def cli() -> None:
     show_envvar=True,
     help="Virtual seconds in a second, if scaled.",
 )
+@click.option(
+    "--scenarios",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    show_envvar=True,
+    help="YAML file of scenarios, what happens to runs; may be repeated.",
+)
+@click.option("--seed", default=0, show_default=True, show_envvar=True, help="What chance depends on.")
+@_stage("queue", "Time of a run in QUEUED, unless a scenario says otherwise")
+@_stage("cluster", "Time in PENDING")
+@_stage("run", "Time in RUNNING")
+@_stage("terminating", "Time in TERMINATING")
 @click.option("--allow-host", multiple=True, show_envvar=True, help="Further name to be called by.")
 @click.option(
     "--tls", is_flag=True, show_envvar=True, help="Speak HTTPS, with an authority made for this run."
@@ -105,6 +149,12 @@ def serve(
     token: tuple[str, ...],
     clock: str,
     speed: float,
+    scenarios: tuple[Path, ...],
+    seed: int,
+    queue: Duration,
+    cluster: Duration,
+    run: Duration,
+    terminating: Duration,
     allow_host: tuple[str, ...],
     tls: bool,
     ca_file: Path | None,
@@ -113,10 +163,13 @@ def serve(
     """Serve a workspace over HTTP or HTTPS until interrupted."""
     announce = _announce_json if as_json else _announce
     try:
-        make_clock = partial(
-            Clock, cast("Policy", clock), speed=speed, real_ms=lambda: time.perf_counter() * 1_000
+        make_workspace = _workspace_maker(
+            clock=cast("Policy", clock),
+            speed=speed,
+            timing=Timing(queue, cluster, run, terminating),
+            seed=seed,
+            files=scenarios,
         )
-        make_clock()  # what is wrong with the options is told before anything is opened
         listener = bind(host, port)
         bound_host, bound_port = listener.getsockname()[:2]
         # Nobody can call a wildcard: links name the loopback address, by which this machine reaches it.
@@ -124,9 +177,9 @@ def serve(
         name = f"[{bound_host}]" if ":" in bound_host else bound_host
         url = f"{'https' if tls else 'http'}://{name}:{bound_port}"
         first, *further = token or (DEFAULT_TOKEN,)
-        workspace = Workspace(url, clock=make_clock(), token=first, further_tokens=further)
+        workspace = make_workspace(url, first, *further)
         # Tokens that are given mean one workspace; else each token that nobody knows gets one of its own.
-        make = None if token else lambda stranger: Workspace(url, clock=make_clock(), token=stranger)
+        make = None if token else partial(make_workspace, url)
         with _authority(ca_file, tls=tls) as (authority, written):
             serve_here(
                 Workspaces(workspace, make=make),
@@ -136,7 +189,7 @@ def serve(
                 authority=authority,
             )
     except UsageError as error:
-        raise _Refused(str(error)) from None
+        raise Refused(str(error)) from None
 
 
 @cli.command()
@@ -152,10 +205,36 @@ def demo(*, as_json: bool) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "dbx_emulator":
             raise
-        raise _Refused(
+        raise Refused(
             f'the demo needs {error.name}, which is not installed: pip install "dbx-kit[all]"'
         ) from None
     sys.exit(main(as_json=as_json))
+
+
+def _workspace_maker(
+    *, clock: Policy, speed: float, timing: Timing, seed: int, files: tuple[Path, ...]
+) -> Callable[..., Workspace]:
+    """Return what makes a workspace of a URL and its tokens. What is wrong with the options is told at once.
+
+    Raises:
+        UsageError: There cannot be such a clock, or something is wrong with the files of scenarios.
+    """
+    make_clock = partial(Clock, clock, speed=speed, real_ms=lambda: time.perf_counter() * 1_000)
+    make_clock()
+    try:
+        scenarios = [each for path in files for each in load_scenarios(path)]
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--scenarios: {error}") from None
+    Scenarios().add_all(scenarios)
+
+    def make(url: str, token: str, *further: str) -> Workspace:
+        workspace = Workspace(
+            url, clock=make_clock(), timing=timing, seed=seed, token=token, further_tokens=further
+        )
+        workspace.scenarios.add_all(scenarios)
+        return workspace
+
+    return make
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dbx_emulator._core.journal import JournalEntry
 from dbx_emulator._core.runs import JobRun, TimelineEntry
 from dbx_emulator.workspace import Workspace
 
-__all__ = ["describe_faults", "describe_journal", "describe_replay", "describe_timelines"]
+__all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
 
 _SHOWN = 30
 
@@ -36,9 +36,24 @@ def describe_faults(workspace: Workspace) -> str:
     )
 
 
-def describe_replay(node_id: str) -> str:
-    """Return the line that runs a test again; a workspace is deterministic, so it goes the same way."""
-    return f"pytest {node_id!r}"
+def describe_notes(workspace: Workspace) -> str:
+    """Return what looks like a mistake about the runs, one a line; an empty text if nothing does."""
+    return "\n".join(
+        f"run {job_run.run_id} {job_run.run_name!r}: {note}"
+        for job_run in workspace.runs
+        for note in job_run.notes
+    )
+
+
+def describe_replay(node_id: str, *, seed: int = 0) -> str:
+    """Return the line that runs a test again; a workspace is deterministic, so it goes the same way.
+
+    Args:
+        node_id: What pytest calls the test.
+        seed: The seed that the test did not choose itself; 0 goes without saying.
+    """
+    option = f" --databricks-seed={seed}" if seed else ""
+    return f"pytest {node_id!r}{option}"
 
 
 def _describe_call(entry: JournalEntry) -> str:

@@ -5,6 +5,7 @@ Every pytest run of an environment with this package loads this module, so it im
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ _MARKER = {
     "token": "workspace",
     "seed": "workspace",
     "profiles": "faults",
+    "scenarios": "scenarios",
     "queue": "timing",
     "cluster": "timing",
     "run": "timing",
@@ -40,25 +42,42 @@ _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
 _WORKSPACE = pytest.StashKey["Workspace"]()
 _HAS_PASSED = pytest.StashKey[bool]()
 
+_SEED_VARIABLE = "DBX_EMULATOR_SEED"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the plugin."""
-    parser.getgroup("databricks", "the emulated Databricks workspace").addoption(
+    group = parser.getgroup("databricks", "the emulated Databricks workspace")
+    group.addoption(
         "--databricks-report",
         choices=("on-failure", "never"),
         default="on-failure",
         help="whether a failing test shows the calls, runs and faults of its workspace (default: %(default)s)",
     )
+    group.addoption(
+        "--databricks-seed",
+        metavar="N",
+        help="what chance depends on in tests that do not say so themselves: a whole number, or `random` for "
+        f"another one each time (default: the variable {_SEED_VARIABLE}, or else 0)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Make the marker known, and choose the seed: once, so that every worker of pytest-xdist has the same."""
+    given = config.option.databricks_seed
+    config.option.databricks_seed = _seed(os.environ.get(_SEED_VARIABLE) or "0" if given is None else given)
     config.addinivalue_line(
         "markers",
         f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
-        "is drawn from and which faults it has, how long the stages of its runs take unless a scenario says "
-        "otherwise, and how its time passes and for whom",
+        "is drawn from, which faults it has and in which files its scenarios are, how long the stages of its runs "
+        "take unless a scenario says otherwise, and how its time passes and for whom",
     )
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which seed the run has, unless it is the usual one."""
+    seed = config.option.databricks_seed
+    return [f"databricks: --databricks-seed={seed}"] if seed else []
 
 
 @pytest.fixture
@@ -70,12 +89,13 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     token are set to the workspace's. Its clock stands still until the test moves it or somebody sleeps: what the
     code under test sleeps, in the test's thread and in tasks made there, passes at once.
 
-    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed` and
-    `profiles`; `queue`, `cluster`, `run`, `terminating`; of the clock its policy as `clock`, `end_of_time`,
-    `stall_after` and `leap`; and `threads`, `modules`, `patience_seconds` as `Workspace.intercept` does.
+    `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed`, `profiles`
+    and `scenarios` (a YAML file or several, relative to the test's own); `queue`, `cluster`, `run`, `terminating`;
+    of the clock its policy as `clock`, `end_of_time`, `stall_after` and `leap`; and `threads`, `modules`,
+    `patience_seconds` as `Workspace.intercept` does.
     """
     given = _read_marker(request.node)
-    workspace = _make_workspace(given)
+    workspace = _make_workspace(request.node, given)
     request.node.stash[_WORKSPACE] = workspace
     try:
         with workspace.intercept(**given["intercept"]):
@@ -83,6 +103,7 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     finally:
         del request.node.stash[_WORKSPACE]
     _warn_of_unknown_calls(request.node, workspace)
+    _warn_of_notes(request.node, workspace)
     if request.node.stash.get(_HAS_PASSED, False):
         _warn_of_idle_faults(request.node, workspace)
 
@@ -100,7 +121,7 @@ def databricks_server(databricks: Workspace, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
-def databricks_session() -> Iterator[Workspace]:
+def databricks_session(pytestconfig: pytest.Config) -> Iterator[Workspace]:
     """A Databricks workspace for the whole session, at a host of its own beside that of `databricks`.
 
     Its clock is moved by hand alone: nobody's sleep is virtual for the whole of a session.
@@ -108,7 +129,9 @@ def databricks_session() -> Iterator[Workspace]:
     from dbx_emulator._core.clock import Clock
     from dbx_emulator.workspace import Workspace
 
-    workspace = Workspace(_SESSION_URL, clock=Clock(stall_after=1_000))
+    workspace = Workspace(
+        _SESSION_URL, clock=Clock(stall_after=1_000), seed=pytestconfig.option.databricks_seed
+    )
     with workspace.intercept():
         yield workspace
 
@@ -120,7 +143,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     item.stash[_HAS_PASSED] = report.when == "call" and report.passed
     workspace = item.stash.get(_WORKSPACE, None)
     if workspace is not None and report.failed and item.config.getoption("--databricks-report") != "never":
-        report.sections.extend(_sections(workspace, item.nodeid))
+        report.sections.extend(_sections(workspace, item))
     return report  # type: ignore[no-any-return] # what pluggy wants back
 
 
@@ -143,24 +166,44 @@ def _read_marker(node: pytest.Item) -> dict[str, dict[str, Any]]:
     return sorted_out
 
 
-def _make_workspace(given: dict[str, dict[str, Any]]) -> Workspace:
+def _make_workspace(node: pytest.Item, given: dict[str, dict[str, Any]]) -> Workspace:
     from dbx_emulator._core.clock import Clock
     from dbx_emulator._core.outcomes import Timing
     from dbx_emulator.workspace import Workspace
 
     clock: dict[str, Any] = {"clock": "sleeping", "end_of_time": "30d", "stall_after": 1_000} | given["clock"]
     workspace = Workspace(
-        **given["workspace"], clock=Clock(clock.pop("clock"), **clock), timing=Timing(**given["timing"])
+        **{"seed": node.config.option.databricks_seed} | given["workspace"],
+        clock=Clock(clock.pop("clock"), **clock),
+        timing=Timing(**given["timing"]),
     )
+    files = given["scenarios"].get("scenarios", ())
+    for file in [files] if isinstance(files, (str, os.PathLike)) else files:
+        workspace.load_scenarios(node.path.parent / file)
     profiles = given["faults"].get("profiles", ())
     workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
     return workspace
 
 
-def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
+def _seed(given: str | int) -> int:
+    """Return the seed that an option or a variable means."""
+    if given == "random":
+        import secrets
+
+        return secrets.randbelow(2**31)
+    try:
+        return int(given)
+    except ValueError:
+        raise pytest.UsageError(
+            f"--databricks-seed: {given!r} is no whole number, and not 'random'"
+        ) from None
+
+
+def _sections(workspace: Workspace, item: pytest.Item) -> Iterator[tuple[str, str]]:
     from dbx_emulator.failure_report import (
         describe_faults,
         describe_journal,
+        describe_notes,
         describe_replay,
         describe_timelines,
     )
@@ -169,9 +212,24 @@ def _sections(workspace: Workspace, node_id: str) -> Iterator[tuple[str, str]]:
         "Databricks calls": describe_journal(workspace),
         "Databricks runs": describe_timelines(workspace),
         "Databricks faults": describe_faults(workspace),
-        "Databricks replay": describe_replay(node_id),
+        "Databricks notes": describe_notes(workspace),
+        "Databricks replay": describe_replay(item.nodeid, seed=_seed_to_tell(item)),
     }
     return ((title, text) for title, text in texts.items() if text)
+
+
+def _seed_to_tell(item: pytest.Item) -> int:
+    """Return the seed that a test has from outside; 0 if it says itself which it wants."""
+    if any("seed" in marker.kwargs for marker in item.iter_markers("databricks")):
+        return 0
+    seed: int = item.config.option.databricks_seed
+    return seed
+
+
+def _warn_of_notes(node: pytest.Item, workspace: Workspace) -> None:
+    for job_run in workspace.runs:
+        for note in job_run.notes:
+            node.warn(pytest.PytestWarning(f"run {job_run.run_id} {job_run.run_name!r}: {note}"))
 
 
 def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:

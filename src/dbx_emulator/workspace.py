@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
@@ -25,8 +26,9 @@ from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun, TaskRun
-from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
+from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
 
@@ -67,13 +69,14 @@ class Workspace:
 
     Attributes:
         clock: Its time: `advance("5m")`, `now_ms`, `sleep`, `time`.
-        scenarios: What happens to runs: `add("etl-*", [Outcome(…)])`.
+        draws: Where chance comes from.
+        scenarios: What happens to runs: `add("etl-*", [Outcome(…)])`, `use("spot_loss", "etl-*")`.
         faults: What happens to calls: `add(StatusFault("runs/get", status_code=429))`.
         journal: What was called, oldest first.
         runs: The runs, by id.
 
     Raises:
-        UsageError: `host` is no such URL, or the token is empty.
+        UsageError: `host` is no such URL, the token is empty, or the seed is no whole number.
     """
 
     def __init__(
@@ -92,16 +95,16 @@ class Workspace:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
         self.workspace_id = workspace_id
         self.clock = clock or Clock("sleeping", end_of_time="30d", stall_after=1_000)
-        draws = Draws(seed)
-        self.scenarios = Scenarios(draws=draws)
-        self.faults = Faults(API_ROUTES, clock=self.clock, draws=draws, on_profile=self._apply_profile)
+        self.draws = Draws(seed)
+        self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=self.draws, on_profile=self._apply_profile)
         self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
         self.journal = Journal()
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
         self._engine = Engine(
-            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=draws
+            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=self.draws
         )
         self._stall = StallGuard(self.clock, who=describe_caller)
         self.clock.attach(_Agenda(self._engine, self._lock, self._call_back))
@@ -124,6 +127,11 @@ class Workspace:
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
+
+    @property
+    def seed(self) -> int:
+        """What chance depends on."""
+        return self.draws.seed
 
     @property
     def headers(self) -> dict[str, str]:
@@ -170,6 +178,17 @@ class Workspace:
         `headers` and, while the workspace is intercepted, the environment variables follow.
         """
         return self._tokens.rotate()
+
+    def load_scenarios(self, path: str | Path) -> list[Scenario]:
+        """Add the scenarios of a YAML file and return them; all of them, or none if one is wrong.
+
+        Raises:
+            UsageError: The file cannot be read, or something in it is wrong; each mistake with line and column.
+            ModuleNotFoundError: PyYAML is missing.
+        """
+        from dbx_emulator.scenario_files import load_scenarios
+
+        return self.scenarios.add_all(load_scenarios(path))
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""

@@ -113,7 +113,8 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
         stub = AsyncAgentServiceStub(channel)
         first = _create(stub, attempt=0)
         phases = [_phase(_get(stub, first))]
-        workspace.clock.advance("1h")
+        # The task's own `max_retries` makes the service try once more, before Flyte does.
+        workspace.clock.advance("2h")
         phases.append(_phase(_get(stub, first)))
         second = _create(stub, attempt=1)
         workspace.clock.advance("1h")

@@ -27,7 +27,7 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/__dbx/clock"): ("", None),
     ("POST", "/__dbx/clock"): ("", {"advance": "5m"}),
     ("GET", "/__dbx/scenarios"): ("", None),
-    ("POST", "/__dbx/scenarios"): ("", {"run_name": "etl-*", "outcomes": [{"termination_code": "SUCCESS"}]}),
+    ("POST", "/__dbx/scenarios"): ("", {"match": "etl-*", "outcomes": [{"termination_code": "SUCCESS"}]}),
     ("DELETE", "/__dbx/scenarios"): ("", None),
     ("GET", "/__dbx/faults"): ("", None),
     ("POST", "/__dbx/faults"): ("", {"kind": "wire", "route": "runs/get", "how": "late", "delay": "1m"}),

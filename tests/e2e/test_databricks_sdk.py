@@ -41,7 +41,7 @@ def _script(announced: dict[str, str], run_name: str, outcome: dict[str, str]) -
     httpx.post(
         f"{announced['url']}/__dbx/scenarios",
         headers={"Authorization": f"Bearer {announced['token']}"},
-        json={"run_name": run_name, "outcomes": [outcome]},
+        json={"match": run_name, "outcomes": [outcome]},
         trust_env=False,
     ).raise_for_status()
 

@@ -6,12 +6,14 @@ import json
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
-from dbx_emulator import Workspace
+from dbx_emulator import Timing, Workspace
 from tests.e2e.processes import run_command, served, spawned
+from tests.emulator.support import Caller
 
 
 def _client(announced: dict[str, str]) -> httpx.Client:
@@ -24,7 +26,7 @@ def test_serve_can_be_scripted_and_moved_by_another_process() -> None:
     with served("--clock", "manual") as announced, _client(announced) as client:
         client.post(
             "/__dbx/scenarios",
-            json={"run_name": "etl", "outcomes": [{"run": "24h", "termination_code": "DRIVER_ERROR"}]},
+            json={"match": "etl", "outcomes": [{"run": "24h", "termination_code": "DRIVER_ERROR"}]},
         ).raise_for_status()
         client.post(
             "/__dbx/faults", json={"kind": "status", "route": "runs/get", "status_code": 503, "times": 1}
@@ -84,6 +86,10 @@ def test_serve_port_in_use_is_one_line_and_exit_2() -> None:
         pytest.param(["--speed", "0"], "speed", id="speed-0"),
         pytest.param(["--clock", "sundial"], "sundial", id="unknown-clock"),
         pytest.param(["--port", "99999"], "99999", id="no-port"),
+        pytest.param(["--run", "soon"], "'soon' is no duration", id="no-duration"),
+        pytest.param(["--cluster", "-1"], "is not between 0 and 100 years", id="negative-time"),
+        pytest.param(["--seed", "x"], "--seed", id="no-seed"),
+        pytest.param(["--scenarios", "none.yaml"], "none.yaml: cannot be read", id="no-file"),
         pytest.param(["--host", "203.0.113.1"], "203.0.113.1", id="not-our-address"),
     ],
 )
@@ -164,3 +170,39 @@ def test_serve_checks_the_host_on_every_loopback_address() -> None:
     with served("--host", "127.0.0.2") as announced, _client(announced) as client:
         assert client.get("/__dbx/clock").status_code == 200
         assert client.get("/__dbx/clock", headers={"Host": "attacker.example"}).status_code == 400
+
+
+def test_serve_gives_every_workspace_scenarios_times_and_seed(tmp_path: Path) -> None:
+    """Files may be several; each workspace counts its own runs; a bare number is in seconds."""
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(
+            f"scenarios: [{{match: {name}, outcomes: [{{termination_code: DRIVER_ERROR}}, {{}}]}}]"
+        )
+    files = [option for name in ("one", "two") for option in ("--scenarios", str(tmp_path / f"{name}.yaml"))]
+    body = {"run_name": "two", "existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/n"}}
+    times = ["--queue", "60", "--cluster", "uniform(1s, 1h)", "--run", "3h", "--terminating", "0"]
+    with served("--clock", "manual", "--seed", "7", *files, *times) as announced:
+        seen = []
+        for token in ("one", "two"):
+            with _client(announced | {"token": token}) as client:
+                run_id = client.post("/api/2.1/jobs/runs/submit", json=body).json()["run_id"]
+                assert len(client.get("/__dbx/scenarios").json()["scenarios"]) == 2
+                client.post("/__dbx/clock", json={"advance": "1d"}).raise_for_status()
+                run = client.get("/api/2.1/jobs/runs/get", params={"run_id": run_id}).json()
+            assert run["status"]["termination_details"]["code"] == "DRIVER_ERROR"
+            seen.append([run["queue_duration"], run["setup_duration"], run["execution_duration"]])
+        workspace = Workspace(seed=7, timing=Timing("60s", "uniform(1s, 1h)", "3h", 0))
+        expected = workspace.runs[Caller(workspace).submit(body)].task_runs[0].times.cluster_ms
+        assert seen == [[60_000, expected // 1_000 * 1_000, 10_800_000]] * 2
+
+
+def test_serve_names_every_mistake_in_its_files(tmp_path: Path) -> None:
+    """As `scenario check` does, before anything is opened."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("scenarios: [{match: x, outcomes: [{rnu: 1, cluster: soon}]}, 5]")
+    done = run_command("dbx_emulator", "serve", "--port", "0", "--scenarios", str(path))
+    assert done.returncode == 2
+    assert [line.rpartition(f"{path}:")[2].split(": ")[0] for line in done.stderr.splitlines()] == [
+        "1:36",
+        "1:62",
+    ]

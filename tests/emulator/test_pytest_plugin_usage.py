@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import pytest
 
@@ -46,12 +47,14 @@ def test_it(databricks):
     [
         pytest.param(
             "runs='2h'",
-            "has no 'runs'; it has host, token, seed, profiles, queue, cluster, run, terminating, clock*",
+            "has no 'runs'; it has host, token, seed, profiles, scenarios, queue, cluster, run, term*",
             id="name",
         ),
         pytest.param("'2h'", "takes names, such as run='24h'", id="bare-value"),
         pytest.param("run='soon'", "run: 'soon' is no duration", id="value"),
         pytest.param("host='east'", "host: 'east' is no URL", id="host"),
+        pytest.param("seed='7'", "seed: '7' is no whole number", id="seed"),
+        pytest.param("scenarios='none.yaml'", "none.yaml: cannot be read", id="scenarios"),
         pytest.param("profiles='throtled'", "nearest: throttled", id="profile"),
     ],
 )
@@ -490,3 +493,105 @@ def test_it(databricks, attempt):
         "-n",
         workers,
     ).assert_outcomes(passed=4)
+
+
+_DRAWN = """
+from dbx_emulator import Outcome
+
+def test_it(databricks):
+    databricks.scenarios.add("*", [Outcome(run="exponential(1h)")])
+    run = databricks.runs[submit(databricks)]
+    print(f"seed {databricks.seed} drew {run.task_runs[0].times.run_ms}")
+    assert False
+"""
+
+
+def _drawn(result: pytest.RunResult) -> str:
+    """Return what the failing test above has drawn."""
+    return next(line for line in result.outlines if line.startswith("seed "))
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "seed"),
+    [
+        pytest.param(["--databricks-seed=7"], "", "7", id="option"),
+        pytest.param([], "8", "8", id="variable"),
+        pytest.param(["--databricks-seed=7"], "8", "7", id="option-before-variable"),
+        pytest.param(["--databricks-seed=random"], "", "*", id="random"),
+        pytest.param(["--databricks-seed=random", "-n", "1"], "", "*", id="random-of-workers"),
+    ],
+)
+def test_failing_test_prints_the_line_that_replays_it(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, options: list[str], variable: str, seed: str
+) -> None:
+    """What it prints, given to a shell, draws the same."""
+    monkeypatch.setenv("DBX_EMULATOR_SEED", variable)
+    first = _run(pytester, _DRAWN, "-p", "no:randomly", *options)
+    first.assert_outcomes(failed=1)
+    first.stdout.fnmatch_lines([f"*seed {seed} drew *", f"pytest '*::test_it' --databricks-seed={seed}"])
+    monkeypatch.delenv("DBX_EMULATOR_SEED")
+    replay = next(shlex.split(line) for line in first.outlines if line.startswith("pytest '"))
+    again = pytester.runpytest_subprocess("-p", "no:cacheprovider", *replay[1:])
+    assert _drawn(again) == _drawn(first)
+    assert _drawn(pytester.runpytest_subprocess("-p", "no:cacheprovider")) != _drawn(first)
+
+
+def test_seed_of_the_run_is_told_at_its_head(pytester: pytest.Pytester) -> None:
+    """A run that passes can be had again, too; the usual seed is not worth a line."""
+    head = ["databricks: --databricks-seed=7"]
+    code = "def test_it(databricks, databricks_session): assert databricks.seed == databricks_session.seed"
+    _run(pytester, code, "--databricks-seed=7").stdout.fnmatch_lines(head)
+    _run(pytester, code).stdout.no_fnmatch_line("databricks: *")
+
+
+def test_seed_of_a_test_outranks_that_of_the_run(pytester: pytest.Pytester) -> None:
+    """What the author wrote into the marker needs no option to be replayed."""
+    code = "import pytest\npytestmark = pytest.mark.databricks(seed=5)\n" + _DRAWN
+    result = _run(pytester, code, "--databricks-seed=7")
+    result.stdout.fnmatch_lines(["seed 5 drew *", "pytest '*::test_it'"])
+
+
+@pytest.mark.parametrize("seed", ["soon", "1.5", ""])
+def test_seed_that_is_none_ends_the_run(pytester: pytest.Pytester, seed: str) -> None:
+    """Before any test, in one line."""
+    result = _run(pytester, "def test_it(): pass", f"--databricks-seed={seed}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--databricks-seed: '{seed}' is no whole number, and not 'random'"])
+
+
+@pytest.mark.parametrize(
+    "files", ["'data/one.yaml'", "['data/one.yaml', pathlib.Path('two.yaml')]"], ids=["one", "several"]
+)
+def test_marker_takes_files_of_scenarios(pytester: pytest.Pytester, files: str) -> None:
+    """They are looked for beside the test, wherever pytest was started."""
+    (pytester.mkdir("tests") / "data").mkdir()
+    for name, file in (("lost", "data/one.yaml"), ("broken", "two.yaml")):
+        (pytester.path / "tests" / file).write_text(f"scenarios: [{{name: {name}, outcomes: [{{}}]}}]")
+    (pytester.path / "tests" / "test_files.py").write_text(
+        f"""
+import pathlib, pytest
+
+@pytest.mark.databricks(scenarios={files})
+def test_it(databricks):
+    names = [each.name for each in databricks.scenarios]
+    assert names == ["lost", "broken"][:len(names)] and names
+"""
+    )
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_notes_about_runs_are_warnings_and_shown_in_a_failure(pytester: pytest.Pytester) -> None:
+    """A scenario that a run asks for in vain would otherwise look like plain success."""
+    result = _run(
+        pytester,
+        """
+def test_it(databricks):
+    body = {"run_name": "etl#spot_los", "existing_cluster_id": "1", "notebook_task": {"notebook_path": "/n"}}
+    with httpx.Client(base_url=databricks.url, headers=databricks.headers) as client:
+        client.post("/api/2.1/jobs/runs/submit", json=body).raise_for_status()
+    assert False
+""",
+    )
+    result.assert_outcomes(failed=1, warnings=1)
+    note = "run * 'etl#spot_los': the run asks for the scenario 'spot_los', and there is none (nearest: spot_loss)"
+    result.stdout.fnmatch_lines(["*Databricks notes*", note, f"*PytestWarning: {note}"])

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import dbx_emulator
-from dbx_emulator import Clock, JobRun, Outcome, Timing, UsageError, Workspace
+from dbx_emulator import Clock, JobRun, Match, Outcome, Timing, UsageError, Workspace
 from dbx_emulator._core.clock import EPOCH_MS
 from tests.emulator.support import Caller, environment, flat_body, graph_body, send, task
 
@@ -52,6 +52,19 @@ def test_workspace_refuses_an_empty_token() -> None:
     """An empty token would open nothing."""
     with pytest.raises(UsageError, match=r"^token: "):
         Workspace(token="")
+
+
+def test_seed_decides_every_draw() -> None:
+    """Chance in scenarios and in times depends on it alone."""
+
+    def fates(seed: int) -> list[object]:
+        workspace = Workspace(seed=seed, timing=Timing(run="exponential(1h)"))
+        workspace.scenarios.add(Match(probability=0.5), [Outcome(termination_code="DRIVER_ERROR")])
+        runs = [workspace.runs[Caller(workspace).submit()] for _ in range(20)]
+        return [(run.task_runs[0].times.run_ms, run.task_runs[0].outcome.code) for run in runs]
+
+    assert (Workspace().seed, Workspace(seed=7).seed, Workspace(seed=7).draws.seed) == (0, 7, 7)
+    assert fates(7) == fates(7) != fates(8)
 
 
 def test_workspaces_share_nothing() -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dbx_emulator._api.scenario_data import describe_scenario, read_match, read_scenario, read_scenarios
 from dbx_emulator._api.structs import (
     AddFault,
-    AddScenario,
     ApplyProfiles,
     IssueToken,
     JsonObject,
@@ -23,12 +23,12 @@ from dbx_emulator._api.structs import (
     MoveClock,
     NameFault,
     RevokeToken,
+    UseScenario,
 )
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
 from dbx_emulator._core.journal import Journal
-from dbx_emulator._core.outcomes import Outcome
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
 
@@ -120,13 +120,22 @@ class Control:
                 until = moves["run_until"]
                 self.clock.run_until(until["run_id"], until["state"])
 
-    def add_scenario(self, run_name: str, outcomes: list[JsonObject]) -> Scenario:
-        """Add a scenario from plain data.
+    def add_scenarios(self, data: JsonObject) -> list[Scenario]:
+        """Add a scenario from plain data, or those of a file, `{"scenarios": […]}`; all of them or none.
 
         Raises:
-            UsageError: A field that no outcome has, or a value that it cannot have.
+            UsageError: A field that a scenario does not have, a value that it cannot have, or a name that is
+                taken.
         """
-        return self.scenarios.add(run_name, [_build(Outcome, outcome) for outcome in outcomes])
+        return self.scenarios.add_all(read_scenarios(data) if "scenarios" in data else [read_scenario(data)])
+
+    def use_scenario(self, name: str, match: object) -> Scenario:
+        """Let a scenario of the catalogue happen to the runs that match, which plain data says.
+
+        Raises:
+            UsageError: There is no scenario of that name, or the match is none.
+        """
+        return self.scenarios.use(name, read_match(match))
 
     def add_fault(self, fields: JsonObject) -> Fault:
         """Arm a fault from plain data; `kind` says which.
@@ -175,14 +184,19 @@ def move_clock(call: Call) -> bytes:
 
 
 def list_scenarios(call: Call) -> bytes:
-    """Answer GET /__dbx/scenarios."""
-    return msgspec.json.encode({"scenarios": [_scenario(each) for each in call.service.control.scenarios]})
+    """Answer GET /__dbx/scenarios: as they could be added again, and how many runs each has had, in that order."""
+    scenarios = list(call.service.control.scenarios)
+    counts = [{"matched": each.matched, "taken": each.taken} for each in scenarios]
+    return msgspec.json.encode(_describe_scenarios(scenarios) | {"counts": counts})
 
 
 def add_scenario(call: Call) -> bytes:
-    """Answer POST /__dbx/scenarios."""
-    body = call.body(AddScenario)
-    return msgspec.json.encode(_scenario(call.service.control.add_scenario(body.run_name, body.outcomes)))
+    """Answer POST /__dbx/scenarios with what was added: a scenario, several, or one of the catalogue by name."""
+    control, body = call.service.control, call.body(dict[str, Any])
+    if "use" in body:
+        asked = call.body(UseScenario)
+        return msgspec.json.encode(_describe_scenarios([control.use_scenario(asked.use, asked.match)]))
+    return msgspec.json.encode(_describe_scenarios(control.add_scenarios(body)))
 
 
 def clear_scenarios(call: Call) -> bytes:
@@ -275,12 +289,8 @@ def clear_journal(call: Call) -> bytes:
     return b"{}"
 
 
-def _scenario(scenario: Scenario) -> JsonObject:
-    return {
-        "run_name": scenario.match.run_name,
-        "outcomes": list(scenario.outcomes),
-        "matched": scenario.matched,
-    }
+def _describe_scenarios(scenarios: list[Scenario]) -> JsonObject:
+    return {"scenarios": [describe_scenario(each) for each in scenarios]}
 
 
 def _describe(fault: Fault) -> JsonObject:

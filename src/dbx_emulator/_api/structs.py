@@ -16,7 +16,6 @@ from msgspec import UNSET, Struct, UnsetType
 
 __all__ = [
     "AddFault",
-    "AddScenario",
     "ApplyProfiles",
     "CancelRun",
     "Dependency",
@@ -34,6 +33,7 @@ __all__ = [
     "SubmitRun",
     "SubmitTask",
     "TaskFields",
+    "UseScenario",
 ]
 
 JsonObject = dict[str, Any]
@@ -171,11 +171,11 @@ class ListJournal(Struct, frozen=True):
     after: int = 0
 
 
-class AddScenario(Struct, forbid_unknown_fields=True):
-    """The body of POST /__dbx/scenarios; `outcomes` as the fields of `Outcome`."""
+class UseScenario(Struct, forbid_unknown_fields=True):
+    """The body of POST /__dbx/scenarios that takes a scenario from the catalogue; `match` as in a scenario."""
 
-    run_name: str
-    outcomes: list[JsonObject]
+    use: str
+    match: str | JsonObject
 
 
 class AddFault(Struct, forbid_unknown_fields=True):

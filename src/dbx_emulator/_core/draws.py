@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 
+from dbx_emulator._core.errors import UsageError
+
 __all__ = ["Draws"]
 
 _BITS = 53
@@ -19,9 +21,14 @@ class Draws:
 
     Args:
         seed: Any whole number; the same seed gives the same draws, on every machine.
+
+    Raises:
+        UsageError: The seed is no whole number.
     """
 
     def __init__(self, seed: int = 0) -> None:
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise UsageError(f"seed: {seed!r} is no whole number")
         self.seed = seed
 
     def fraction(self, *key: str | int) -> float:

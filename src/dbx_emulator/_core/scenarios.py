@@ -5,7 +5,8 @@ concurrent runs could race for. The n-th run that a scenario takes has its n-th 
 last one. A run that no scenario takes succeeds in the workspace's `Timing`.
 
 A run can also be given a scenario by whoever submits it, without touching the emulator: by a `run_name` that ends
-in `#name`, or by the tag `dbx_scenario`. The name is that of a scenario, or else of one in the catalogue.
+in `#name`, or by the tag `dbx_scenario`. The name is that of a scenario, or else of one in the catalogue. A
+scenario that matches nothing by itself can be chosen in no other way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING
 
 from dbx_emulator._core.draws import Draws
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.runs import JobRun
     from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 
-__all__ = ["CHOSEN_BY_TAG", "Catalogue", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
+__all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
 
 #: The tag by which a run chooses its scenario.
 CHOSEN_BY_TAG = "dbx_scenario"
@@ -33,10 +35,7 @@ _CHOSEN_BY_NAME = re.compile(r"#(?P<name>[A-Za-z_][\w\-]*)\Z")
 _NAME = re.compile(r"[A-Za-z_][\w\-]*")
 
 #: The test author's own code, called with the run after it succeeded.
-OnSuccess = Callable[["JobRun"], None]
-
-#: Outcomes that come with the emulator: the outcomes of a name, or `None`, and the names there are.
-Catalogue = Callable[[str], Sequence[Outcome] | None]
+OnSuccess = Callable[["JobRun"], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,38 +105,40 @@ class Scenario:
     """What happens to the runs that match.
 
     Attributes:
-        match: Which runs are meant.
+        match: Which runs are meant; `None` if only those that choose it by its name.
         outcomes: What happens to the first, second, … run that it takes; the last one repeats.
         name: By what a run can choose it; an empty text if by nothing.
         on_success: Called with each run that it took, after the run succeeded; `None` calls nobody.
+        description: What it is, in one line for those who look for one.
         matched: How many runs have matched so far, `nth` and `probability` left aside.
         taken: How many runs it took.
 
     Raises:
-        UsageError: There is no outcome, or the name is none.
+        UsageError: The match is none, there is no outcome, the name is none, or nothing could ever choose it.
     """
 
-    match: Match
+    match: Match | None
     outcomes: Sequence[Outcome]
     name: str = ""
     on_success: OnSuccess | None = None
+    description: str = ""
     matched: int = field(default=0, compare=False)
     taken: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.outcomes, Outcome):
-            raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
-        self.outcomes = tuple(self.outcomes)
-        if not self.outcomes:
-            what = repr(self.name or self.match.run_name)
-            raise UsageError(f"outcomes: the scenario for {what} needs at least one outcome")
-        for outcome in self.outcomes:
-            if not isinstance(outcome, Outcome):
-                raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
-        if self.name and not _NAME.fullmatch(self.name):
+        if not isinstance(self.match, (Match, NoneType)):
+            raise UsageError(
+                f"match: {self.match!r} is none; write a glob over run names, or Match(tags={{…}})"
+            )
+        self.outcomes = _outcomes(self.outcomes)
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name or "_"):
             raise UsageError(
                 f"name: {self.name!r} is no name of a scenario; write letters, digits, '_' and '-', a letter first"
             )
+        if self.match is None and not self.name:
+            raise UsageError("match: a scenario without a match can only be chosen by name; give it either")
+        if not isinstance(self.description, str):
+            raise UsageError(f"description: {self.description!r} is no text")
         if self.on_success is not None and not callable(self.on_success):
             raise UsageError(f"on_success: {self.on_success!r} cannot be called with the run")
 
@@ -168,10 +169,12 @@ class Scenarios:
 
     Args:
         draws: Where chance comes from.
-        catalogue: Outcomes that come with the emulator, by name.
+        catalogue: Scenarios that come with the emulator, by name.
     """
 
-    def __init__(self, *, draws: Draws | None = None, catalogue: Catalogue = lambda _name: None) -> None:
+    def __init__(
+        self, *, draws: Draws | None = None, catalogue: Mapping[str, Scenario] = MappingProxyType({})
+    ) -> None:
         self._draws = draws or Draws()
         self._catalogue = catalogue
         self._scenarios: list[Scenario] = []
@@ -185,33 +188,65 @@ class Scenarios:
 
     def add(
         self,
-        match: str | Match,
+        match: str | Match | None,
         outcomes: Iterable[Outcome],
         *,
         name: str = "",
         on_success: OnSuccess | None = None,
+        description: str = "",
     ) -> Scenario:
         """Decide what happens to the runs, created from now on, that match.
 
         Args:
-            match: Which runs; a text is a glob over their whole `run_name`.
+            match: Which runs; a text is a glob over their whole `run_name`, `None` leaves it to them to choose.
             outcomes: What happens to the first, second, … such run; the last one repeats.
             name: By what a run can choose the scenario itself; empty for by nothing.
             on_success: Called with each run that the scenario took, after the run succeeded.
+            description: What it is, in one line.
 
         Raises:
             UsageError: The match is none, there is no outcome, or the name is none or taken.
         """
         if isinstance(match, str):
             match = Match(run_name=match)
-        if not isinstance(match, Match):
-            raise UsageError(f"match: {match!r} is none; write a glob over run names, or Match(tags={{…}})")
-        if name and any(each.name == name for each in self._scenarios):
-            raise UsageError(f"name: there is a scenario {name!r} already; give this one another name")
-        outcomes = outcomes if isinstance(outcomes, Outcome) else tuple(outcomes)
-        scenario = Scenario(match, outcomes, name, on_success)  # type: ignore[arg-type] # refuses what it is not
-        self._scenarios.append(scenario)
+        # What is no collection of outcomes is refused there, in words.
+        [scenario] = self.add_all([Scenario(match, outcomes, name, on_success, description)])  # type: ignore[arg-type]
         return scenario
+
+    def add_all(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
+        """Add scenarios, or none of them if one cannot be, and return them as they count from now on.
+
+        Args:
+            scenarios: Of two that match a run, the later one is taken. Those given are copied.
+
+        Raises:
+            UsageError: A name is taken.
+        """
+        added = [replace(each, matched=0, taken=0) for each in scenarios]
+        names = {each.name for each in self._scenarios if each.name}
+        for name in filter(None, (each.name for each in added)):
+            if name in names:
+                raise UsageError(f"name: there is a scenario {name!r} already; give this one another name")
+            names.add(name)
+        self._scenarios.extend(added)
+        return added
+
+    def use(self, name: str, match: str | Match) -> Scenario:
+        """Let a scenario of the catalogue, or a named one that was added, also happen to the runs that match.
+
+        Args:
+            name: Its name, such as `spot_loss`.
+            match: Which runs, as for `add`.
+
+        Raises:
+            UsageError: There is no scenario of that name, or the match is none.
+        """
+        known = {each.name: each for each in self._scenarios if each.name}
+        found = known.get(name) or self._catalogue.get(name)
+        if found is None:
+            names = sorted({*known, *self._catalogue})
+            raise UsageError(f"name: {name!r} is none of {', '.join(names)}{nearest(name, names)}")
+        return self.add(match, found.outcomes, on_success=found.on_success, description=found.description)
 
     def clear(self) -> None:
         """Forget all scenarios. Runs that exist keep their fate."""
@@ -229,7 +264,8 @@ class Scenarios:
         claim = Claim()
         chosen = self._chosen(run, claim)
         task_keys = {task.task_key for task in run.every_task()}
-        for scenario in (chosen,) if chosen else reversed(self._scenarios):
+        matching = (each for each in reversed(self._scenarios) if each.match is not None)
+        for scenario in (chosen,) if chosen else matching:
             self._offer(scenario, run, claim, job_id=job_id, key=key, is_chosen=chosen is not None)
             if claim.fates.keys() == task_keys:
                 break
@@ -246,16 +282,17 @@ class Scenarios:
         is_chosen: bool,
     ) -> None:
         """Let a scenario take the run, or those of its tasks that are still free."""
+        match = None if is_chosen else scenario.match
         meant = (
             {task.task_key for task in run.every_task()}
-            if is_chosen
-            else scenario.match.task_keys(run, job_id=job_id)
+            if match is None
+            else match.task_keys(run, job_id=job_id)
         )
         free = meant - claim.fates.keys()
         if not free:
             return
         scenario.matched += 1
-        if not (is_chosen or self._takes(scenario, key)):
+        if match is not None and not self._takes(scenario, match, key):
             return
         outcome = scenario.take()
         for task_key in free:
@@ -264,8 +301,7 @@ class Scenarios:
         if scenario.on_success is not None:
             claim.on_success.append(scenario.on_success)
 
-    def _takes(self, scenario: Scenario, key: tuple[str, int]) -> bool:
-        match = scenario.match
+    def _takes(self, scenario: Scenario, match: Match, key: tuple[str, int]) -> bool:
         if match.nth not in (None, scenario.matched):
             return False
         if match.probability == 1:
@@ -282,16 +318,33 @@ class Scenarios:
         for scenario in self._scenarios:
             if scenario.name == name:
                 return scenario
-        outcomes = self._catalogue(name)
-        if outcomes is None:
-            known = [each.name for each in self._scenarios if each.name]
+        if name not in self._catalogue:
+            known = [*(each.name for each in self._scenarios if each.name), *self._catalogue]
             claim.notes.append(
                 f"the run asks for the scenario {name!r}, and there is none{nearest(name, known)}"
             )
             return None
         if name not in self._from_catalogue:
-            self._from_catalogue[name] = Scenario(Match(), outcomes, name)
+            # Copied: each workspace counts its own runs.
+            self._from_catalogue[name] = replace(self._catalogue[name], matched=0, taken=0)
         return self._from_catalogue[name]
+
+
+def _outcomes(outcomes: object) -> tuple[Outcome, ...]:
+    """Return the outcomes of a scenario.
+
+    Raises:
+        UsageError: There is none, or something else is among them.
+    """
+    if isinstance(outcomes, (Outcome, str)) or not isinstance(outcomes, Iterable):
+        raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
+    found = tuple(outcomes)
+    if not found:
+        raise UsageError("outcomes: a scenario needs at least one outcome; write [Outcome(…)]")
+    for outcome in found:
+        if not isinstance(outcome, Outcome):
+            raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
+    return found
 
 
 def _is_count(value: object) -> bool:

@@ -34,7 +34,7 @@ class Story:
 
 STORY = Story(
     scenario={
-        "run_name": "flytekit databricks *",
+        "match": "flytekit databricks *",
         "outcomes": [
             {
                 "queue": "2m",

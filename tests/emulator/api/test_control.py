@@ -15,6 +15,7 @@ from dbx_emulator import (
     DriftFault,
     DuplicateDelivery,
     LostResponse,
+    Match,
     Outcome,
     RateLimit,
     ReadLag,
@@ -24,7 +25,8 @@ from dbx_emulator import (
 )
 from dbx_emulator._core.clock import EPOCH_MS
 from dbx_emulator._core.faults import PROFILES
-from tests.emulator.support import Caller, Json, send
+from dbx_emulator._core.scenarios import Scenario
+from tests.emulator.support import Caller, Json, flat_body, send
 
 
 def _call(workspace: Workspace, method: str, name: str, body: object = None) -> Json:
@@ -69,22 +71,41 @@ def test_clock_can_be_read_and_moved(workspace: Workspace) -> None:
 
 
 def test_scenarios_can_be_added_listed_and_forgotten(workspace: Workspace) -> None:
-    """What is added over HTTP is what Python adds."""
-    body = {"run_name": "etl-*", "outcomes": [{"cluster": "5m", "termination_code": "CLOUD_FAILURE"}, {}]}
-    added = _call(workspace, "POST", "scenarios", body)
-    assert added == {
-        "run_name": "etl-*",
-        "outcomes": [
-            IsPartialDict(cluster="5m", termination_code="CLOUD_FAILURE", run=None),
-            IsPartialDict(),
-        ],
-        "matched": 0,
-    }
-    [scenario] = workspace.scenarios
-    assert list(scenario.outcomes) == [Outcome(cluster="5m", termination_code="CLOUD_FAILURE"), Outcome()]
-    assert _call(workspace, "GET", "scenarios") == {"scenarios": [added]}
+    """What is added over HTTP is what Python adds, and it is shown as it was written."""
+    body = {"match": "etl-*", "outcomes": [{"cluster": "5m", "termination_code": "CLOUD_FAILURE"}, {}]}
+    assert _call(workspace, "POST", "scenarios", body) == {"scenarios": [body]}
+    assert list(workspace.scenarios) == [
+        Scenario(Match("etl-*"), [Outcome(cluster="5m", termination_code="CLOUD_FAILURE"), Outcome()])
+    ]
+    Caller(workspace).submit(flat_body("etl-1"))
+    shown = {"scenarios": [body], "counts": [{"matched": 1, "taken": 1}]}
+    assert _call(workspace, "GET", "scenarios") == shown
     assert _call(workspace, "DELETE", "scenarios") == {}
-    assert _call(workspace, "GET", "scenarios") == {"scenarios": []}
+    assert _call(workspace, "GET", "scenarios") == {"scenarios": [], "counts": []}
+
+
+def test_scenarios_of_a_file_can_be_added_at_once(workspace: Workspace) -> None:
+    """All of them or, if one has a name that is taken, none."""
+    body = {"scenarios": [{"name": "one", "outcomes": [{}]}, {"name": "two", "outcomes": [{"run": 5}]}]}
+    assert _call(workspace, "POST", "scenarios", body) == body
+    further = {"scenarios": [{"name": "three", "outcomes": [{}]}, {"name": "two", "outcomes": [{}]}]}
+    assert _refusal(workspace, "scenarios", further).startswith("name: there is a scenario 'two' already")
+    assert [each.name for each in workspace.scenarios] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("match", "meant"),
+    [
+        pytest.param("etl-*", Match("etl-*"), id="glob"),
+        pytest.param({"tags": {"team": "data"}, "nth": 2}, Match(tags={"team": "data"}, nth=2), id="fields"),
+    ],
+)
+def test_scenario_can_be_used_for_further_runs(workspace: Workspace, match: object, meant: Match) -> None:
+    """One that has a name, of the catalogue or added, is taken by the name."""
+    workspace.scenarios.add(None, [Outcome(run="3h")], name="slow", description="It is slow.")
+    added = {"description": "It is slow.", "match": match, "outcomes": [{"run": "3h"}]}
+    assert _call(workspace, "POST", "scenarios", {"use": "slow", "match": match}) == {"scenarios": [added]}
+    assert list(workspace.scenarios)[-1].match == meant
 
 
 @pytest.mark.parametrize(
@@ -281,27 +302,36 @@ def test_journal_can_be_read_and_cleared(workspace: Workspace) -> None:
     [
         pytest.param("clock", {"advance": "-1s"}, "advance", id="clock-back"),
         pytest.param("clock", {}, "advance", id="clock-nothing"),
-        pytest.param("scenarios", {"run_name": "x", "outcomes": []}, "at least one outcome", id="no-outcome"),
-        pytest.param("scenarios", {"run_name": "", "outcomes": [{}]}, "run_name", id="no-name"),
-        pytest.param("scenarios", {"run_name": "x"}, "outcomes", id="no-outcomes"),
+        pytest.param("scenarios", {"match": "x", "outcomes": []}, "at least one outcome", id="no-outcome"),
+        pytest.param("scenarios", {"match": "", "outcomes": [{}]}, "match.run_name: ", id="no-name"),
         pytest.param(
             "scenarios",
-            {"run_name": "x", "outcomes": [{"clusters": "1m"}]},
+            {"run_name": "x", "outcomes": [{}]},
+            "run_name: a scenario has no such field",
+            id="old",
+        ),
+        pytest.param("scenarios", {"use": "spot_los", "match": "x"}, "(nearest: spot_loss)", id="use"),
+        pytest.param("scenarios", {"use": "spot_loss"}, "match", id="use-for-nothing"),
+        pytest.param(
+            "scenarios", {"use": "spot_loss", "match": {"nth": 0}}, "match.nth: 0", id="use-for-no-run"
+        ),
+        pytest.param("scenarios", {"match": "x"}, "outcomes", id="no-outcomes"),
+        pytest.param(
+            "scenarios",
+            {"match": "x", "outcomes": [{"clusters": "1m"}]},
             "(nearest: cluster)",
             id="no-such-field",
         ),
         pytest.param(
             "scenarios",
-            {"run_name": "x", "outcomes": [{"run": []}]},
-            "run: [] is no duration",
+            {"match": "x", "outcomes": [{"run": []}]},
+            "outcomes[0].run: [] is no duration",
             id="no-duration",
         ),
-        pytest.param(
-            "scenarios", {"run_name": "x", "outcomes": [{"message": 5}]}, "message: 5", id="no-text"
-        ),
+        pytest.param("scenarios", {"match": "x", "outcomes": [{"message": 5}]}, "message: 5", id="no-text"),
         pytest.param(
             "scenarios",
-            {"run_name": "x", "outcomes": [{"termination_code": "USER_CANCELLED"}]},
+            {"match": "x", "outcomes": [{"termination_code": "USER_CANCELLED"}]},
             "(nearest: USER_CANCELED)",
             id="no-code",
         ),

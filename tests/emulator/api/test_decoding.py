@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from dbx_emulator._api.decoding import decode_body, decode_query
 from dbx_emulator._api.structs import (
     AddFault,
-    AddScenario,
     CancelRun,
     GetRun,
     ListRuns,
     MoveClock,
     SubmitRun,
+    UseScenario,
 )
 from dbx_emulator._core.errors import ApiError
 
@@ -161,7 +161,7 @@ def test_depth_is_bounded_by_nesting_not_by_size() -> None:
 @pytest.mark.parametrize(
     ("body", "struct", "words"),
     [
-        pytest.param(b"{}", AddScenario, "run_name", id="missing"),
+        pytest.param(b"{}", UseScenario, "use", id="missing"),
         pytest.param(b'{"advance": 1, "until": 2}', MoveClock, "until", id="unknown"),
         pytest.param(b'{"advance": []}', MoveClock, "advance", id="none-of-two-types"),
         pytest.param(
@@ -223,7 +223,7 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-_STRUCTS: list[type[Any]] = [SubmitRun, CancelRun, GetRun, ListRuns, MoveClock, AddScenario, AddFault]
+_STRUCTS: list[type[Any]] = [SubmitRun, CancelRun, GetRun, ListRuns, MoveClock, UseScenario, AddFault]
 
 
 def _fields(struct: type[Any]) -> st.SearchStrategy[dict[str, Any]]:

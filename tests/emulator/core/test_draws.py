@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dbx_emulator._core.draws import Draws
+from dbx_emulator._core.errors import UsageError
 
 
 def test_draw_depends_on_seed_and_key_alone() -> None:
@@ -16,6 +19,13 @@ def test_draw_depends_on_seed_and_key_alone() -> None:
 def test_draw_is_the_same_on_every_machine() -> None:
     """A replay line that was printed elsewhere holds here."""
     assert Draws(0).fraction("nightly", 1, "0", "run") == 0.2721944741134406
+
+
+@pytest.mark.parametrize("seed", ["7", 1.5, True, None])
+def test_seed_that_is_no_whole_number_is_refused(seed: object) -> None:
+    """Two spellings of a seed would be two seeds."""
+    with pytest.raises(UsageError, match=r"^seed: .* is no whole number$"):
+        Draws(seed)  # type: ignore[arg-type]
 
 
 def test_draws_are_spread_over_the_open_interval() -> None:

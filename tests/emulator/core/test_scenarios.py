@@ -53,6 +53,11 @@ def test_scenario_keeps_its_outcomes_from_later_changes() -> None:
         pytest.param(("etl", []), {}, "outcomes", id="no-outcome"),
         pytest.param(("etl", Outcome()), {}, "outcomes", id="one-outcome"),
         pytest.param(("etl", [{"run": "1m"}]), {}, "outcomes", id="dict"),
+        pytest.param(("etl", 5), {}, "outcomes", id="number"),
+        pytest.param(("etl", "run"), {}, "outcomes", id="text"),
+        pytest.param((None, [Outcome()]), {}, "match", id="no-way-to-choose"),
+        pytest.param(("etl", [Outcome()]), {"name": 5}, "name", id="name-no-text"),
+        pytest.param(("etl", [Outcome()]), {"description": 5}, "description", id="description-no-text"),
         pytest.param((7, [Outcome()]), {}, "match", id="no-match"),
         pytest.param(("etl", [Outcome()]), {"name": "1st"}, "name", id="name-with-digit-first"),
         pytest.param(("etl", [Outcome()]), {"name": "a b"}, "name", id="name-with-blank"),
@@ -228,9 +233,65 @@ def test_run_can_choose_its_scenario_by_name(run: SubmittedRun) -> None:
     assert chosen.taken == 1
 
 
+def test_scenario_without_a_match_is_for_those_who_choose_it() -> None:
+    """No other run gets it, and it hides none of the others."""
+    scenarios = Scenarios()
+    scenarios.add("*", [_BROKEN])
+    scenarios.add(None, [_LOST], name="lost")
+    assert _outcomes(_claim(scenarios, "nightly")) == [_BROKEN]
+    assert _outcomes(_claim(scenarios, "nightly#lost")) == [_LOST]
+
+
+def test_scenarios_are_added_together_or_not_at_all() -> None:
+    """A name that is taken, there or among themselves, keeps out all of them."""
+    scenarios = Scenarios()
+    scenarios.add(None, [_LOST], name="taken")
+    for names in (["free", "taken"], ["same", "same"]):
+        with pytest.raises(UsageError, match=r"^name: there is a scenario"):
+            scenarios.add_all(Scenario(None, [_LOST], name) for name in names)
+    assert len(scenarios) == 1
+
+
+def test_scenarios_that_are_added_together_are_copies() -> None:
+    """Two workspaces that have them count their runs each for itself; the later one is preferred."""
+    given = [Scenario(Match(), [_LOST, _BROKEN]), Scenario(Match("etl"), [outcome()])]
+    for scenarios in (Scenarios(), Scenarios()):
+        added = scenarios.add_all(given)
+        assert _outcomes(_claim(scenarios, "other")) == [_LOST]
+        assert _outcomes(_claim(scenarios, "etl")) == [outcome()]
+        assert added == given == list(scenarios)
+        assert [each.taken for each in added] == [1, 1]
+
+
+def test_named_scenario_can_be_used_for_a_match() -> None:
+    """Those that were added come before the catalogue; each use has its own turn, and none takes the name."""
+    called: list[object] = []
+    scenarios = Scenarios(catalogue={name: Scenario(None, [_BROKEN], name) for name in ("lost", "other")})
+    scenarios.add(None, [_LOST, outcome()], name="lost", on_success=called.append, description="Once.")
+    used = scenarios.use("lost", "etl-*")
+    assert (used.name, used.description, used.on_success) == ("", "Once.", called.append)
+    assert [_outcomes(_claim(scenarios, run)) for run in ("etl-1", "etl-2", "x#lost")] == [
+        [_LOST],
+        [outcome()],
+        [_LOST],
+    ]
+    scenarios.use("other", Match("etl-*"))
+    assert _outcomes(_claim(scenarios, "etl-3")) == [_BROKEN]
+
+
+def test_name_that_cannot_be_used_is_told_with_those_that_can() -> None:
+    """Of the catalogue and of those that were added."""
+    scenarios = Scenarios(catalogue={"spot_loss": Scenario(None, [_LOST], "spot_loss")})
+    scenarios.add(None, [_BROKEN], name="mine")
+    with pytest.raises(
+        UsageError, match=r"^name: 'spot_los' is none of mine, spot_loss \(nearest: spot_loss\)$"
+    ):
+        scenarios.use("spot_los", "*")
+
+
 def test_run_can_choose_from_the_catalogue() -> None:
     """A name that no scenario has is looked up there; its outcomes go in turn like others."""
-    scenarios = Scenarios(catalogue={"flaky": (_LOST, Outcome())}.get)
+    scenarios = Scenarios(catalogue={"flaky": Scenario(None, [_LOST, Outcome()], "flaky")})
     run = "nightly#flaky"
     assert [_outcomes(_claim(scenarios, run)) for _ in range(3)] == [[_LOST], [Outcome()], [Outcome()]]
     scenarios.clear()

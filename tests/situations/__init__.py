@@ -1,0 +1,1 @@
+"""Days that Databricks can have: what makes each one, and what an unmodified client sees of it."""
