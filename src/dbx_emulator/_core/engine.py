@@ -115,6 +115,7 @@ class Engine:
         principal: Principal = Principal.USER,
         job_parameters: Mapping[str, str] | None = None,
         overriding_parameters: bytes = b"",
+        is_queued: bool | None = None,
         trigger: TriggerType = TriggerType.ONE_TIME,
     ) -> JobRun:
         """Make a run of a job, or return the one that was made with the same idempotency token.
@@ -127,6 +128,7 @@ class Engine:
             principal: Who asks for it.
             job_parameters: The values of the job's parameters where they are not the defaults.
             overriding_parameters: The legacy parameters of run-now, as JSON; empty if there are none.
+            is_queued: Whether the run waits for its turn, if it has to, or is skipped; `None` as the job says.
             trigger: What sets it off.
 
         Raises:
@@ -139,6 +141,7 @@ class Engine:
                 job=job,
                 job_parameters=job_parameters or {},
                 overriding_parameters=overriding_parameters,
+                is_queued=is_queued,
                 trigger=trigger,
             )
         )
@@ -184,7 +187,12 @@ class Engine:
         self.store.delete(job_run)
 
     def repair(
-        self, job_run: JobRun, task_keys: Set[str], *, job_parameters: Mapping[str, str] | None = None
+        self,
+        job_run: JobRun,
+        task_keys: Set[str],
+        *,
+        job_parameters: Mapping[str, str] | None = None,
+        overriding_parameters: bytes = b"",
     ) -> Repair:
         """Run some tasks of a run that is over anew, under the same run id.
 
@@ -192,9 +200,11 @@ class Engine:
             job_run: The run.
             task_keys: The tasks; not empty.
             job_parameters: The values of the job's parameters where they are not the defaults.
+            overriding_parameters: The legacy parameters of the repair, as JSON; empty if there are none.
         """
         at_ms = self._machine.clock.tick()
         self._machine.drain(now_ms=at_ms)
+        job_run.overriding_parameters = overriding_parameters
         return repairs.repair(self._machine, job_run, task_keys, at_ms, job_parameters=job_parameters or {})
 
     def failed_task_keys(self, job_run: JobRun) -> set[str]:

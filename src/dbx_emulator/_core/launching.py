@@ -34,6 +34,7 @@ class Order:
         job: The job it is a run of; `None` for a submitted run.
         job_parameters: The values of the job's parameters where they are not the defaults.
         overriding_parameters: The legacy parameters of run-now, as JSON; empty if there are none.
+        is_queued: Whether it waits for its turn, if it has to, or is skipped; `None` as the job says.
         trigger: What sets it off; `None` for a submitted run.
         triggered_by: The run whose run-job task sets it off; `None` if none does.
         above: That run-job task's run; `None` if there is none.
@@ -44,6 +45,7 @@ class Order:
     job: Job | None = None
     job_parameters: Mapping[str, str] = field(default_factory=dict)
     overriding_parameters: bytes = b""
+    is_queued: bool | None = None
     trigger: TriggerType | None = None
     triggered_by: JobRun | None = None
     above: TaskRun | None = None
@@ -58,7 +60,8 @@ def launch(machine: Machine, order: Order, at_ms: int) -> JobRun:
     job = order.job
     most = None if job is None else job.settings.max_concurrent_runs
     is_turn = job is None or most is None or len(job.active) < most
-    is_queued = job is not None and bool(most) and job.settings.is_queued and not is_turn
+    may_wait = job is not None and (job.settings.is_queued if order.is_queued is None else order.is_queued)
+    is_queued = may_wait and bool(most) and not is_turn
     if is_queued:
         # Source: [jobs.concurrency.queued] documented: Databricks REST API reference, runs/get (queue_reason)
         job_run.queue_code = QueueCode.MAX_CONCURRENT_RUNS_REACHED
