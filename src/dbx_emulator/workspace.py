@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
-from dbx_emulator._api.calls import Service
+from dbx_emulator._api.calls import Credentials, Service
 from dbx_emulator._api.codec import Codec
 from dbx_emulator._api.control import Control
 from dbx_emulator._api.dispatch import Dispatcher
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
 from dbx_emulator._api.stall import StallGuard
+from dbx_emulator._api.validation import Rules
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.durations import Duration
@@ -41,13 +42,25 @@ if TYPE_CHECKING:
     from dbx_emulator.doors.asgi import AsgiApp
     from dbx_emulator.doors.server import RunningServer
 
-__all__ = ["DEFAULT_TOKEN", "DEFAULT_URL", "DEFAULT_WORKSPACE_ID", "RunsView", "Workspace"]
+__all__ = [
+    "DEFAULT_CLIENT_ID",
+    "DEFAULT_CLIENT_SECRET",
+    "DEFAULT_TOKEN",
+    "DEFAULT_URL",
+    "DEFAULT_WORKSPACE_ID",
+    "RunsView",
+    "Workspace",
+]
 
 #: Where a workspace is in process unless told otherwise: a name that ends as real ones do, answered here alone.
 DEFAULT_URL = "https://dbx-emulator.cloud.databricks.com"
 
 #: The token that opens a workspace unless told otherwise. It looks like no real one.
 DEFAULT_TOKEN = "dbx-emulator-token"  # noqa: S105 - opens nothing but an emulator
+
+#: The machine that gets tokens by OAuth unless told otherwise, and its secret. They look like no real ones.
+DEFAULT_CLIENT_ID = "dbx-emulator-client"
+DEFAULT_CLIENT_SECRET = "dbx-emulator-secret"  # noqa: S105 - opens nothing but an emulator
 
 #: The number of a workspace unless told otherwise.
 DEFAULT_WORKSPACE_ID = 900_800_700_600
@@ -66,6 +79,10 @@ class Workspace:
         further_tokens: More tokens that open it.
         seed: What chance is drawn from, any whole number: the same seed gives the same draws.
         workspace_id: Its number, as in links and in the header X-Databricks-Workspace-Id.
+        client_id: The machine that gets tokens by OAuth; every token it is given opens this workspace.
+        client_secret: Its secret.
+        notebook_environments: Whether a serverless notebook task may name an environment, as today; until 2025
+            the service refused it.
 
     Attributes:
         clock: Its time: `advance("5m")`, `now_ms`, `sleep`, `time`.
@@ -76,7 +93,8 @@ class Workspace:
         runs: The runs, by id.
 
     Raises:
-        UsageError: `host` is no such URL, the token is empty, or the seed is no whole number.
+        UsageError: `host` is no such URL, the token, the client's id or its secret is empty, or the seed is no
+            whole number.
     """
 
     def __init__(
@@ -89,11 +107,17 @@ class Workspace:
         further_tokens: Iterable[str] = (),
         seed: int = 0,
         workspace_id: int = DEFAULT_WORKSPACE_ID,
+        client_id: str = DEFAULT_CLIENT_ID,
+        client_secret: str = DEFAULT_CLIENT_SECRET,
+        notebook_environments: bool = True,
     ) -> None:
         self.url, self.host = _parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
+        if not (client_id and client_secret):
+            raise UsageError("client_id, client_secret: a client without one of them gets no token")
         self.workspace_id = workspace_id
+        self.client_id, self.client_secret = client_id, client_secret
         self.clock = clock or Clock("sleeping", end_of_time="30d", stall_after=1_000)
         self.draws = Draws(seed)
         self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
@@ -122,6 +146,9 @@ class Workspace:
             ),
             host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
             workspace_id=workspace_id,
+            url=self.url,
+            credentials=Credentials(client_id, client_secret),
+            rules=Rules(allows_notebook_environment=notebook_environments),
         )
         self._dispatcher = Dispatcher(service=service)
 

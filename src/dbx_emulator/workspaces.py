@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
+from dbx_emulator._api.auth import credentials_of
 from dbx_emulator._api.dispatch import bearer_token
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.errors import UsageError
@@ -25,7 +26,8 @@ class Workspaces:
 
     A request is for the workspace whose number stands in `X-Databricks-Workspace-Id`, else for the one whose host
     it was sent to if only one has that host, else for the one that its token opens. A token that opens none
-    makes a workspace of its own, if `make` is given. A request without a token is answered by the first.
+    makes a workspace of its own, if `make` is given. A request for a token of OAuth is for the workspace of its
+    client. Any other request without a token is answered by the first.
 
     Args:
         workspaces: The workspaces there are; at least one.
@@ -103,7 +105,9 @@ class Workspaces:
         candidates = named or self._workspaces
         token = bearer_token(request)
         if token is None:
-            return candidates[0]
+            # One that asks for a token is known by its client.
+            client_id = credentials_of(request).client_id
+            return next((each for each in candidates if each.client_id == client_id), candidates[0])
         for workspace in candidates:
             if workspace.opens(token):
                 return workspace

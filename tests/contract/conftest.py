@@ -15,6 +15,8 @@ from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.faults import Gate
 from dbx_emulator.doors.server import serve_in_thread
 
+from .sdk_oracle import check_response
+
 Json = dict[str, Any]
 
 _TIMEOUT_SECONDS = 30.0
@@ -123,12 +125,19 @@ def door(request: pytest.FixtureRequest, workspace: Workspace) -> Iterator[Door]
     else:
         served, url = request.getfixturevalue("front")
         served.workspace, transport = workspace, None
+
+    def check(response: httpx.Response) -> None:
+        # A fault may be there to say what the service does not.
+        if not any(True for _ in workspace.faults):
+            check_response(response)
+
     with httpx.Client(
         transport=transport,
         base_url=url,
         headers=workspace.headers,
         timeout=_TIMEOUT_SECONDS,
         trust_env=False,
+        event_hooks={"response": [check]},
     ) as client:
         yield Door(workspace, url, client)
 

@@ -59,10 +59,14 @@ def test_runs_can_be_listed(door: Door, version: str) -> None:
         "has_more": True,
         "next_page_token": first["next_page_token"],
     }
-    assert door.get("runs/list", version, limit=2, page_token=first["next_page_token"]).json() == {
+    second = door.get("runs/list", version, limit=2, page_token=first["next_page_token"]).json()
+    assert second == {
         "runs": [IsPartialDict(run_id=run_ids[0])],
         "has_more": False,
+        "prev_page_token": second["prev_page_token"],
     }
+    back = door.get("runs/list", version, limit=2, page_token=second["prev_page_token"])
+    assert back.json() == first
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.2"])
@@ -83,6 +87,28 @@ def test_token_makes_one_run(door: Door, body: Json) -> None:
     with_token = body | {"idempotency_token": "t"}
     assert len({door.submit(with_token, version) for version in ("2.0", "2.1", "2.2")}) == 1
     assert len(door.workspace.runs) == 1
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1", "2.2"])
+def test_job_runs_and_is_repaired(door: Door, version: str) -> None:
+    """Created, read, run, repaired, deleted: each endpoint of jobs that runs need."""
+    created = door.post("create", {"name": "nightly", "tasks": [task("a")]}, version)
+    assert (created.status_code, created.json()) == (200, {"job_id": IsPositiveInt})
+    job_id = created.json()["job_id"]
+    assert door.get("get", version, job_id=job_id).json()["settings"]["name"] == "nightly"
+    run_id = door.post("run-now", {"job_id": job_id}, version).json()["run_id"]
+    assert door.post("runs/cancel-all", {"job_id": job_id}, version).content == b"{}"
+    door.workspace.clock.advance("1h")
+    assert door.run(run_id, version)["state"]["result_state"] == "CANCELED"
+    repaired = door.post("runs/repair", {"run_id": run_id, "rerun_all_failed_tasks": True}, version)
+    assert (repaired.status_code, repaired.json()) == (200, {"repair_id": IsPositiveInt})
+    door.workspace.clock.advance("1h")
+    assert door.run(run_id, version)["state"]["result_state"] == "SUCCESS"
+    [a] = door.run(run_id, version)["tasks"][1:]
+    [view] = door.get("runs/export", version, run_id=a["run_id"]).json()["views"]
+    assert view["type"] == "NOTEBOOK"
+    assert door.post("runs/delete", {"run_id": run_id}, version).content == b"{}"
+    assert door.get("runs/get", version, run_id=run_id).status_code == 400
 
 
 def test_reading_twice_gives_the_same_bytes(door: Door) -> None:

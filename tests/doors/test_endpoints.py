@@ -9,7 +9,7 @@ import pytest
 
 from dbx_emulator import Workspace
 from dbx_emulator._api.router import ROUTES
-from tests.emulator.support import flat_body, send
+from tests.emulator.support import flat_body, send, task
 
 from .ways import Answer, Call, read_body
 
@@ -23,6 +23,10 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/api/2.1/jobs/runs/list"): ("?limit=%31", None),
     ("POST", "/api/2.1/jobs/runs/cancel"): ("", {"run_id": _RUN_ID}),
     ("GET", "/api/2.1/jobs/runs/get-output"): (f"?run_id={_RUN_ID}", None),
+    ("POST", "/api/2.1/jobs/runs/cancel-all"): ("", {"all_queued_runs": True}),
+    ("POST", "/api/2.1/jobs/create"): ("", {"name": "ü", "tasks": [task("a")]}),
+    ("GET", "/oidc/.well-known/oauth-authorization-server"): ("", None),
+    ("GET", "/oidc/.well-known/openid-configuration"): ("", None),
     ("GET", "/__dbx/health"): ("", None),
     ("GET", "/__dbx/clock"): ("", None),
     ("POST", "/__dbx/clock"): ("", {"advance": "5m"}),
@@ -44,6 +48,17 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
 }
 
 
+#: Endpoints whose main path needs something first, tried through every way of the contract's suite.
+_NEED_MORE = {
+    ("GET", "/api/2.1/jobs/get"),
+    ("POST", "/api/2.1/jobs/run-now"),
+    ("POST", "/api/2.1/jobs/runs/delete"),
+    ("POST", "/api/2.1/jobs/runs/repair"),
+    ("GET", "/api/2.1/jobs/runs/export"),
+    ("POST", "/oidc/v1/token"),
+}
+
+
 def _answer(workspace: Workspace, method: str, target: str, body: object = None) -> Answer:
     """Return the answer without any door."""
     reply = send(workspace, method, target, b"" if body is None else json.dumps(body).encode())
@@ -53,7 +68,7 @@ def _answer(workspace: Workspace, method: str, target: str, body: object = None)
 def test_every_endpoint_has_a_call() -> None:
     """An endpoint that no door was tried with is not served yet."""
     other_versions = ("/api/2.0/", "/api/2.2/")
-    assert set(_CALLS) == {key for key in ROUTES if not key[1].startswith(other_versions)}
+    assert set(_CALLS) | _NEED_MORE == {key for key in ROUTES if not key[1].startswith(other_versions)}
 
 
 @pytest.mark.parametrize(

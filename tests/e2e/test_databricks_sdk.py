@@ -7,13 +7,23 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import BadRequest, PermissionDenied, ResourceDoesNotExist
+from databricks.sdk.errors import (
+    BadRequest,
+    InvalidParameterValue,
+    InvalidState,
+    OperationFailed,
+    PermissionDenied,
+    ResourceDoesNotExist,
+)
 from databricks.sdk.service.compute import ClusterSpec
 from databricks.sdk.service.jobs import (
+    JobParameterDefinition,
     NotebookTask,
+    RepairHistoryItemType,
     RunLifeCycleState,
     RunResultState,
     SubmitTask,
+    Task,
     TaskDependency,
     TerminationCodeCode,
 )
@@ -98,3 +108,97 @@ def test_sdk_raises_its_own_exceptions(client: WorkspaceClient, announced: dict[
     stranger = WorkspaceClient(host=announced["url"], token="another")
     with pytest.raises(PermissionDenied, match=r"Invalid access token\."):
         stranger.jobs.get_run(run_id=7)
+
+
+def test_sdk_drives_jobs(client: WorkspaceClient, announced: dict[str, str]) -> None:
+    """Create, run-now with a waiter, parameters, repair with a waiter, history, export, cancel-all, delete."""
+    _script(announced, "sdk job", {"run": "1h"})
+    tasks = [Task(task_key="load", new_cluster=_CLUSTER, notebook_task=NotebookTask(notebook_path="/load"))]
+    job_id = client.jobs.create(
+        name="sdk job",
+        tasks=tasks,
+        parameters=[JobParameterDefinition(name="day", default="1")],
+        max_concurrent_runs=2,
+    ).job_id
+    assert job_id is not None
+    settings = client.jobs.get(job_id=job_id).settings
+    assert settings is not None
+    assert (settings.name, settings.max_concurrent_runs) == ("sdk job", 2)
+    waiter = client.jobs.run_now(job_id=job_id, job_parameters={"day": "2"})
+    client.jobs.cancel_run(waiter.run_id).result()
+    run = client.jobs.repair_run(
+        waiter.run_id, rerun_all_failed_tasks=True, job_parameters={"day": "3"}
+    ).result()
+    assert run.state is not None
+    assert run.state.result_state is RunResultState.SUCCESS
+    run = client.jobs.get_run(waiter.run_id, include_history=True, include_resolved_values=True)
+    assert [item.type for item in run.repair_history or []] == [
+        RepairHistoryItemType.ORIGINAL,
+        RepairHistoryItemType.REPAIR,
+    ]
+    assert [parameter.value for parameter in run.job_parameters or []] == ["3"]
+    assert run.tasks is not None
+    views = client.jobs.export_run(run.tasks[-1].run_id or 0).views
+    assert views is not None
+    assert views[0].name == "load"
+    with pytest.raises(InvalidParameterValue, match="latest repair ID needs to be provided"):
+        client.jobs.repair_run(waiter.run_id, rerun_all_failed_tasks=True)
+    client.jobs.cancel_all_runs(job_id=job_id)
+    assert [each.run_id for each in client.jobs.list_runs(job_id=job_id, expand_tasks=True)] == [
+        waiter.run_id
+    ]
+    client.jobs.delete_run(waiter.run_id)
+    with pytest.raises(ResourceDoesNotExist):
+        client.jobs.get_run(waiter.run_id)
+
+
+def test_sdk_waiter_raises_for_a_failed_run(client: WorkspaceClient, announced: dict[str, str]) -> None:
+    """A failed run of tasks is an INTERNAL_ERROR, which the SDK's waiter does not take for an end."""
+    _script(announced, "failing", {"termination_code": "RUN_EXECUTION_ERROR"})
+    with pytest.raises(OperationFailed, match=r"failed to reach TERMINATED or SKIPPED, got .*INTERNAL_ERROR"):
+        client.jobs.submit(run_name="failing", tasks=[_task("t")]).result()
+
+
+def test_sdk_stitches_pages_of_large_runs_and_jobs(client: WorkspaceClient) -> None:
+    """More than a hundred tasks and parameters come in pages, which the SDK puts together."""
+    parameters = [JobParameterDefinition(name=f"p{index}", default="") for index in range(130)]
+    tasks = [
+        Task(task_key=f"t{index}", new_cluster=_CLUSTER, notebook_task=NotebookTask(notebook_path="/x"))
+        for index in range(210)
+    ]
+    job_id = client.jobs.create(name="large", tasks=tasks, parameters=parameters).job_id or 0
+    settings = client.jobs.get(job_id=job_id).settings
+    assert settings is not None
+    assert (len(settings.tasks or []), len(settings.parameters or [])) == (210, 130)
+    waiter = client.jobs.run_now(job_id=job_id)
+    run = client.jobs.get_run(waiter.run_id)
+    assert [task.task_key for task in run.tasks or []] == [f"t{index}" for index in range(210)]
+    assert len(run.job_parameters or []) == 130
+    client.jobs.cancel_run(waiter.run_id)
+
+
+def test_sdk_knows_a_job_that_is_not_there(client: WorkspaceClient) -> None:
+    """By the text, as it knows a run that is not there."""
+    with pytest.raises(ResourceDoesNotExist, match="Job 7 does not exist"):
+        client.jobs.get(job_id=7)
+    with pytest.raises(InvalidState, match="active"):
+        client.jobs.delete_run(client.jobs.submit(run_name="active", tasks=[_task("t")]).run_id)
+
+
+def test_sdk_logs_in_as_a_machine(client: WorkspaceClient, announced: dict[str, str]) -> None:
+    """By OAuth, with discovery, it comes to the same workspace; with a wrong secret it does not."""
+    run_id = client.jobs.submit(run_name="by token", tasks=[_task("t")]).run_id
+    machine = WorkspaceClient(
+        host=announced["url"],
+        client_id="dbx-emulator-client",
+        client_secret="dbx-emulator-secret",
+        auth_type="oauth-m2m",
+    )
+    assert machine.jobs.get_run(run_id).run_name == "by token"
+    with pytest.raises(ValueError, match="invalid_client"):
+        WorkspaceClient(
+            host=announced["url"],
+            client_id="dbx-emulator-client",
+            client_secret="wrong",
+            auth_type="oauth-m2m",
+        ).jobs.get_run(run_id)

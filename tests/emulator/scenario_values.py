@@ -20,6 +20,7 @@ _DURATIONS: st.SearchStrategy[Duration] = (
     | st.sampled_from(["0s", "90s", "1h30m", "250ms", "1.5h", "uniform(1m, 2m)", "lognormal(2m, 0.4)"])
 )
 _GLOBS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+_JSON = st.booleans() | st.integers(-9, 9) | st.text(max_size=4) | st.lists(st.integers(0, 9), max_size=2)
 _TEXTS = st.none() | st.text(max_size=12)
 
 
@@ -38,6 +39,7 @@ def _outcomes(draw: st.DrawFn, *, code: TerminationCode | None = None, inner: bo
     if code is not TerminationCode.SUCCESS:
         fields["error"] = draw(_TEXTS)
         fields["error_trace"] = draw(_TEXTS)
+    fields["values"] = draw(st.dictionaries(_GLOBS, _JSON, max_size=2))
     fields["on_cancel"] = draw(st.sampled_from(OnCancel))
     if fields["on_cancel"] is OnCancel.OBEYS:
         fields["cancel_after"] = draw(_DURATIONS)

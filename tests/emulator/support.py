@@ -15,8 +15,9 @@ from dbx_emulator import Clock, Timing, Workspace
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.outcomes import Outcome
-from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun
+from dbx_emulator._core.runs import JobRun, TaskRun
 from dbx_emulator._core.scenarios import Scenarios
+from dbx_emulator._core.submitted import Dependency, SubmittedRun, SubmittedTask
 
 Json = dict[str, Any]
 
@@ -138,15 +139,14 @@ def make_engine(
     return Engine(clock=clock, timing=timing or Timing(), scenarios=scenarios), clock, scenarios
 
 
-def submitted_task(task_key: str = "only", *depends_on: str, **fields: Any) -> SubmittedTask:
+def submitted_task(task_key: str = "only", *depends_on: str | Dependency, **fields: Any) -> SubmittedTask:
     """Return a task that was found valid."""
     return SubmittedTask(
         task_key=task_key,
-        depends_on=depends_on,
-        has_new_cluster=True,
+        depends_on=tuple(Dependency(each) if isinstance(each, str) else each for each in depends_on),
         existing_cluster_id="",
         spec=b'{"notebook_task":{"notebook_path":"/etl"}}',
-        **fields,
+        **{"has_new_cluster": True} | fields,
     )
 
 
@@ -156,6 +156,7 @@ def submitted_run(
     run_name: str = "run",
     idempotency_token: str = "",
     tags: Mapping[str, str] | None = None,
+    timeout_ms: int = 0,
 ) -> SubmittedRun:
     """Return a run that was found valid."""
     return SubmittedRun(
@@ -165,6 +166,7 @@ def submitted_run(
         idempotency_token=idempotency_token,
         spec=b"{}",
         tags=tags or {},
+        timeout_ms=timeout_ms,
     )
 
 

@@ -96,7 +96,7 @@ def test_fixture_warns_of_calls_that_nothing_serves(pytester: pytest.Pytester) -
         import httpx
 
         def test_calls(databricks):
-            for path in ("/api/2.2/jobs/run-now", "/nowhere"):
+            for path in ("/api/2.2/jobs/reset", "/nowhere"):
                 httpx.post(databricks.url + path, json={}, headers=databricks.headers)
             httpx.get(databricks.url + "/api/2.2/jobs/runs/get", headers=databricks.headers)
         """
@@ -105,7 +105,7 @@ def test_fixture_warns_of_calls_that_nothing_serves(pytester: pytest.Pytester) -
     result.assert_outcomes(passed=1, warnings=2)
     result.stdout.fnmatch_lines(
         [
-            "*POST /api/2.2/jobs/run-now was called, which dbx-emulator does not serve: *501 NOT_IMPLEMENTED*",
+            "*POST /api/2.2/jobs/reset was called, which dbx-emulator does not serve: *501 NOT_IMPLEMENTED*",
             "*POST /nowhere was called, which dbx-emulator does not serve: *404 ENDPOINT_NOT_FOUND*",
         ]
     )

@@ -174,3 +174,38 @@ def test_unknown_principal_is_a_usage_error() -> None:
     """The word that was meant is named."""
     with pytest.raises(UsageError, match=r"nearest: guest"):
         Workspace().issue_token("gest")
+
+
+def test_token_of_oauth_belongs_to_the_workspace_of_its_client() -> None:
+    """Whoever asks with a client's credentials is given a token of that client's workspace, again and again."""
+    one = Workspace(token="one", client_id="a", client_secret="s")
+    two = Workspace(token="two", client_id="b", client_secret="s")
+    workspaces = Workspaces(one, two)
+    run_id = _submit(_client(two, "two"))
+    asking = httpx.Client(transport=HttpxTransport(workspaces), base_url="https://shared.example")
+    for _ in range(2):
+        form = {"grant_type": "client_credentials", "client_id": "b", "client_secret": "s"}
+        token = asking.post("/oidc/v1/token", data=form).raise_for_status().json()["access_token"]
+        assert _listed(_client(workspaces, token)) == [run_id]
+    stranger = asking.post("/oidc/v1/token", data={"grant_type": "client_credentials", "client_id": "c"})
+    assert stranger.json()["error"] == "invalid_client"
+
+
+def test_client_has_an_id_and_a_secret() -> None:
+    """A workspace whose client lacks one of them would give tokens to nobody."""
+    with pytest.raises(UsageError, match="client_id, client_secret"):
+        Workspace(client_id="")
+    with pytest.raises(UsageError, match="client_id, client_secret"):
+        Workspace(client_secret="")
+
+
+@pytest.mark.fact("runs.submit.notebook-environment")
+def test_notebook_environments_can_be_refused_as_they_were() -> None:
+    """What the service refused until 2025 is refused by a workspace that is told to."""
+    task = {"task_key": "a", "notebook_task": {"notebook_path": "/n"}, "environment_key": "e"}
+    body = {"tasks": [task], "environments": [{"environment_key": "e"}]}
+    codes = []
+    for workspace in (Workspace(), Workspace(notebook_environments=False)):
+        client = _client(workspace, workspace.token)
+        codes.append(client.post("/api/2.2/jobs/runs/submit", json=body).status_code)
+    assert codes == [200, 400]

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from dbx_emulator._api.codec import Codec, Version
 from dbx_emulator._api.control import Control
-from dbx_emulator._api.decoding import decode_body, decode_query
+from dbx_emulator._api.decoding import decode_body, decode_query, unknown_in_body, unknown_in_query
 from dbx_emulator._api.errors import JSON_HEADERS
 from dbx_emulator._api.messages import Headers, Request
+from dbx_emulator._api.validation import USUAL_RULES, Rules
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.faults import FaultCall
 from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.states import LifeCycleState
 
-__all__ = ["Call", "Handler", "Route", "Service", "Subject"]
+__all__ = ["Call", "Credentials", "Handler", "Route", "Service", "Subject"]
 
 T = TypeVar("T")
+
+
+class Credentials(NamedTuple):
+    """By what a client says who it is."""
+
+    client_id: str
+    client_secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,9 @@ class Service:
         control: What the test's author may do.
         host_metadata: The body of /.well-known/databricks-config.
         workspace_id: The number of the workspace.
+        url: The URL of the workspace.
+        credentials: The one client that gets tokens.
+        rules: Which of the service's ways are followed where they have changed.
     """
 
     engine: Engine
@@ -39,6 +50,9 @@ class Service:
     control: Control
     host_metadata: bytes
     workspace_id: int
+    url: str
+    credentials: Credentials
+    rules: Rules = USUAL_RULES
 
 
 @dataclass(slots=True)
@@ -53,6 +67,7 @@ class Call:
         principal: Who calls.
         job_run: The run the call turned out to be about, for the journal.
         state_before: That run's life-cycle state before the call; `None` if there was no run.
+        notes: What the author of a test may want to know about the call: fields that were ignored.
     """
 
     request: Request
@@ -62,6 +77,7 @@ class Call:
     principal: Principal = Principal.USER
     job_run: JobRun | None = None
     state_before: LifeCycleState | None = None
+    notes: list[str] = field(default_factory=list)
 
     def parameters(self, struct: type[T]) -> T:
         """Return the parameters of a GET.
@@ -69,7 +85,9 @@ class Call:
         Raises:
             ApiError: They are not what `struct` says.
         """
-        return decode_query(self.query, self.request.body, struct)
+        parameters = decode_query(self.query, self.request.body, struct)
+        self.notes = unknown_in_query(self.query, self.request.body, struct)
+        return parameters
 
     def body(self, struct: type[T]) -> T:
         """Return the body of a POST.
@@ -77,7 +95,9 @@ class Call:
         Raises:
             ApiError: It is not what `struct` says.
         """
-        return decode_body(self.request.body, struct)
+        body = decode_body(self.request.body, struct)
+        self.notes = unknown_in_body(self.request.body, struct)
+        return body
 
 
 #: Answers a call with the body of a 200.

@@ -1,4 +1,4 @@
-"""Records to wire JSON, per API version.
+"""Job runs to wire JSON, per API version.
 
 Owns the shape and spelling of runs on the wire, and the cache of bytes: a body is rendered once and dropped by
 the run's next event, so that polling costs nothing. Absent is absent: no field is ever null.
@@ -9,27 +9,49 @@ Source: [runs.get.zeros-shown] measured: recorded payloads show durations of 0 a
 
 from __future__ import annotations
 
-import base64
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from dbx_emulator._api.errors import invalid_parameter
-from dbx_emulator._api.validation import too_many_tasks
-from dbx_emulator._core.lifecycle import STATUS, JobRunState, mirror_task_run
-from dbx_emulator._core.runs import JobRun, TaskRun
-from dbx_emulator._core.states import LifeCycleState, QueueCode, ResultState
+from dbx_emulator._api.codec_output import render_output, render_views
+from dbx_emulator._api.codec_states import (
+    cluster_instance,
+    queue_of,
+    render_state,
+    render_status,
+    run_duration,
+    stage_durations,
+)
+from dbx_emulator._api.codec_tasks import render_task
+from dbx_emulator._api.page_tokens import Page, read_page_token, write_page_token
+from dbx_emulator._api.validation_tasks import too_many_tasks
+from dbx_emulator._core.runs import JobRun, Repair, TaskRun
 
-__all__ = ["Codec", "Version", "read_page_token", "write_page_token"]
+__all__ = ["PAGE_LENGTH", "Codec", "Version", "View", "page_of"]
 
 Version = Literal["2.0", "2.1", "2.2"]
 
 #: Source: [runs.get.page-size] sdk: databricks-sdk-py, jobs.py (JobsAPI.get_run, arrays paged at 100)
-_TASKS_PER_PAGE = 100
+PAGE_LENGTH = 100
 
-_QUEUE_REASON = "Queued due to reaching the maximum number of active runs."
+#: What of a submitted run's fields is shown in pieces.
+_PAGED_FIELDS = ("job_clusters",)
 
-_STOPPED = frozenset({ResultState.CANCELED, ResultState.TIMEDOUT})
+
+class View(NamedTuple):
+    """How a run is to be shown.
+
+    Attributes:
+        version: The API version.
+        with_history: Whether to show its repairs.
+        with_resolved_values: Whether to show what became of references in parameters.
+        page_token: Which page of its arrays to show; empty for the first. Below 2.2 it means nothing.
+    """
+
+    version: Version = "2.2"
+    with_history: bool = False
+    with_resolved_values: bool = False
+    page_token: str = ""
 
 
 class Codec:
@@ -44,163 +66,154 @@ class Codec:
         self._url = url
         self._workspace_id = workspace_id
 
-    def get_run(
-        self, job_run: JobRun, task_run: TaskRun | None, *, version: Version, page_token: str
-    ) -> bytes:
+    def get_run(self, job_run: JobRun, task_run: TaskRun | None, view: View) -> bytes:
         """Return the body of runs/get for a run, or for one task run of it.
 
         Raises:
             ApiError: 400 for more than 100 tasks below version 2.2, or for a page token that is none.
         """
-        key = version if task_run is None else f"{version}/{task_run.run_id}"
-        if not page_token and (rendered := job_run.rendered.get(key)) is not None:
+        if view.page_token and view.version != "2.2":
+            view = view._replace(page_token="")
+        run_id = job_run.run_id if task_run is None else task_run.run_id
+        key = f"{run_id}/{view}"
+        if (rendered := job_run.rendered.get(key)) is not None:
             return rendered
         if task_run is not None:
-            run = self._task_run_alone(job_run, task_run)
+            run = self._task_run_alone(job_run, task_run, view)
         else:
-            run = self._run(job_run)
-            run |= self._tasks_page(job_run, version, page_token)
+            run = self._run(job_run) | self._arrays(job_run, view)
         body = msgspec.json.encode(run)
-        if not page_token:
+        if not view.page_token:
             job_run.rendered[key] = body
         return body
 
     def list_item(self, job_run: JobRun, *, expand_tasks: bool) -> bytes:
-        """Return an element of `runs` of runs/list."""
+        """Return an element of `runs` of runs/list.
+
+        Source: [runs.list.expand-tasks] sdk: databricks-sdk-py, jobs.py (JobsAPI.list_runs: the first 100)
+        """
         key = "list/tasks" if expand_tasks else "list"
         if (rendered := job_run.rendered.get(key)) is not None:
             return rendered
         run = self._run(job_run)
         if expand_tasks:
-            run["tasks"] = [self._task(job_run, task_run) for task_run in job_run.task_runs[:_TASKS_PER_PAGE]]
-            if len(job_run.task_runs) > _TASKS_PER_PAGE:
+            arrays = self._all_arrays(job_run, View())
+            run |= {name: values[:PAGE_LENGTH] for name, values in arrays.items() if values}
+            if any(len(values) > PAGE_LENGTH for values in arrays.values()):
                 run["has_more"] = True
         job_run.rendered[key] = msgspec.json.encode(run)
         return job_run.rendered[key]
 
     def get_run_output(self, job_run: JobRun, task_run: TaskRun | None) -> bytes:
-        """Return the body of runs/get-output for a task run; `None` is the latest attempt of a flat run.
-
-        Source: [runs.get-output.shape] sdk: databricks-sdk-py, jobs.py (RunOutput)
-        """
+        """Return the body of runs/get-output for a task run; `None` is the latest attempt of a flat run."""
         if task_run is None:
             task_run = next(iter(job_run.latest.values()))
             metadata = self._run(job_run) | {"tasks": [self._task(job_run, task_run)]}
         else:
-            metadata = self._task_run_alone(job_run, task_run)
-        output: dict[str, Any] = {"metadata": metadata}
-        spec = msgspec.json.decode(task_run.task.spec)
-        outcome = task_run.outcome
-        is_over = task_run.is_terminal and task_run.code is outcome.code
-        has_said = is_over and task_run.has_worked
-        if "notebook_task" in spec:
-            exited = has_said and outcome.notebook_output is not None
-            output["notebook_output"] = (
-                {"result": outcome.notebook_output, "truncated": False} if exited else {}
-            )
-        elif has_said and outcome.logs is not None:
-            output |= {"logs": outcome.logs, "logs_truncated": False}
-        if is_over:
-            texts = {"error": outcome.error, "error_trace": outcome.error_trace}
-            output |= {name: text for name, text in texts.items() if text is not None}
-        return msgspec.json.encode(output)
+            metadata = self._task_run_alone(job_run, task_run, View())
+            metadata.pop("iterations", None)
+            metadata.pop("next_page_token", None)
+        return msgspec.json.encode({"metadata": metadata} | render_output(task_run, url=self._url))
+
+    def export_run(self, task_run: TaskRun, views_to_export: str) -> bytes:
+        """Return the body of runs/export for the run of a notebook task."""
+        return msgspec.json.encode(render_views(task_run, views_to_export))
 
     def _run(self, job_run: JobRun) -> dict[str, Any]:
         """Return what runs/get and runs/list have in common."""
         spec: dict[str, Any] = msgspec.json.decode(job_run.submitted.spec)
+        queue = queue_of(job_run)
+        only = job_run.only
         return (
             {
                 "job_id": job_run.job_id,
                 "run_id": job_run.run_id,
                 "creator_user_name": job_run.creator_user_name,
                 "number_in_job": job_run.run_id,
-                "state": _state(job_run.state),
+                "state": render_state(job_run.state, queue),
                 "start_time": job_run.start_time_ms,
             }
-            | _durations(job_run.only)
+            | _provenance(job_run)
+            | stage_durations(only)
+            | _queue_duration(job_run)
             | {"end_time": job_run.end_time_ms}
-            | _run_duration(job_run.start_time_ms, job_run.end_time_ms)
+            | run_duration(job_run.start_time_ms, job_run.end_time_ms)
             | {
                 "run_name": job_run.run_name,
                 "run_page_url": self._run_page_url(job_run, job_run.run_id),
-                "run_type": "SUBMIT_RUN",
+                "run_type": job_run.run_type,
                 "format": "SINGLE_TASK" if job_run.is_flat else "MULTI_TASK",
-                "status": _status(job_run.state),
+                "status": render_status(job_run.state, queue),
             }
-            | spec
+            | ({"attempt_number": only.attempt_number} if job_run.is_flat and only is not None else {})
+            | {name: value for name, value in spec.items() if name not in _PAGED_FIELDS}
         )
 
-    def _tasks_page(self, job_run: JobRun, version: Version, page_token: str) -> dict[str, Any]:
-        """Return the tasks of a run as the version shows them.
+    def _arrays(self, job_run: JobRun, view: View) -> dict[str, Any]:
+        """Return one page of the arrays of a run, as the version shows them.
 
         Source: [runs.get.flat-2-0] measured: amesar/databricks-tests, example/samples (2.0 says `task`)
         Source: [runs.get.flat-task-run-id] measured: flyteorg/flytekit#1935 (2.1 says `tasks`, same run id)
         """
-        if version == "2.0" and job_run.is_flat:
-            return self._flat_fields(next(iter(job_run.latest.values())))
-        if version != "2.2" and len(job_run.task_runs) > _TASKS_PER_PAGE:
+        if view.version == "2.0" and job_run.is_flat:
+            return _flat_fields(next(iter(job_run.latest.values())))
+        if view.version != "2.2" and len(job_run.task_runs) > PAGE_LENGTH:
             raise too_many_tasks(len(job_run.task_runs))
-        start = read_page_token(page_token) if page_token else 0
-        end = start + _TASKS_PER_PAGE
-        page: dict[str, Any] = {
-            "tasks": [self._task(job_run, task_run) for task_run in job_run.task_runs[start:end]]
-        }
-        if end < len(job_run.task_runs):
-            # Source: [runs.get.no-empty-page-token] measured: an empty token makes databricks-sdk-py loop forever
-            page["next_page_token"] = write_page_token(end)
-        return page
+        return page_of(self._all_arrays(job_run, view), view.page_token, scope=f"run/{job_run.run_id}")
 
-    def _flat_fields(self, task_run: TaskRun) -> dict[str, Any]:
-        spec = msgspec.json.decode(task_run.task.spec)
-        cluster = ("existing_cluster_id", "new_cluster", "libraries")
+    def _all_arrays(self, job_run: JobRun, view: View) -> dict[str, list[Any]]:
+        """Return the arrays of a run that are paged, whole.
+
+        Source: [runs.get.paged-arrays] sdk: databricks-sdk-py, jobs.py (JobsAPI.get_run)
+        """
+        spec: dict[str, Any] = msgspec.json.decode(job_run.submitted.spec)
         return {
-            "task": {name: value for name, value in spec.items() if name.endswith("_task")},
-            "cluster_spec": {name: spec[name] for name in cluster if name in spec},
-        } | _cluster_instance(task_run)
+            "tasks": [self._task(job_run, task_run, view) for task_run in job_run.task_runs],
+            "job_parameters": _job_parameters(job_run),
+            "repair_history": [_repair(each) for each in job_run.repairs] if view.with_history else [],
+        } | {name: spec.get(name, []) for name in _PAGED_FIELDS}
 
-    def _task(self, job_run: JobRun, task_run: TaskRun) -> dict[str, Any]:
-        """Return an element of `tasks`."""
-        spec: dict[str, Any] = msgspec.json.decode(task_run.task.spec)
-        depends_on = [{"task_key": task_key} for task_key in task_run.task.depends_on]
-        state = mirror_task_run(task_run)
-        return (
-            {"run_id": task_run.run_id, "task_key": task_run.task_key}
-            | ({"depends_on": depends_on} if depends_on else {})
-            | {"run_if": "ALL_SUCCESS"}
-            | spec
-            | {
-                "state": _state(state),
-                "run_page_url": self._run_page_url(job_run, task_run.run_id),
-                "start_time": task_run.start_time_ms,
-            }
-            | _durations(task_run)
-            | {"end_time": task_run.end_time_ms}
-            | _run_duration(task_run.start_time_ms, task_run.end_time_ms)
-            | _cluster_instance(task_run)
-            | {"attempt_number": task_run.attempt_number, "status": _status(state)}
+    def _task(self, job_run: JobRun, task_run: TaskRun, view: View = View()) -> dict[str, Any]:  # noqa: B008
+        return render_task(
+            job_run,
+            task_run,
+            run_page_url=self._run_page_url(job_run, task_run.run_id),
+            with_resolved_values=view.with_resolved_values,
         )
 
-    def _task_run_alone(self, job_run: JobRun, task_run: TaskRun) -> dict[str, Any]:
+    def _task_run_alone(self, job_run: JobRun, task_run: TaskRun, view: View) -> dict[str, Any]:
         """Return a task run in the shape of a run.
 
         Source: [runs.get.task-run] measured: a recorded runs/get-output of API 2.2 (its `metadata`)
         """
-        task = self._task(job_run, task_run)
-        shared = ("run_id", "state", "start_time", "setup_duration", "execution_duration", "cleanup_duration")
+        task = self._task(job_run, task_run, view)
         run = self._run(job_run)
-        # A task run that never started took no time, even when the run above it did.
-        run.pop("run_duration", None)
+        for name in _OF_THE_WHOLE:
+            run.pop(name, None)
+        run |= {name: task[name] for name in _OF_THE_TASK if name in task}
+        if "original_attempt_run_id" in run:
+            run["original_attempt_run_id"] = _first_attempt(job_run, task_run).run_id
         return (
             run
-            | {name: task[name] for name in (*shared, "end_time", "run_page_url", "status", "task_key")}
-            | _run_duration(task_run.start_time_ms, task_run.end_time_ms)
             | {
                 "number_in_job": task_run.run_id,
                 "job_run_id": job_run.run_id,
                 "parent_run_id": job_run.run_id,
                 "tasks": [task],
             }
+            | self._iterations(job_run, task_run, view)
         )
+
+    def _iterations(self, job_run: JobRun, task_run: TaskRun, view: View) -> dict[str, Any]:
+        """Return one page of the iterations of a for-each task run.
+
+        Source: [runs.get.iterations] sdk: databricks-sdk-py, jobs.py (Run.iterations)
+        """
+        iterations = [self._task(job_run, each, view) for each in task_run.iterations]
+        page = page_of({"iterations": iterations}, view.page_token, scope=f"run/{task_run.run_id}")
+        if view.version != "2.2":
+            page.pop("next_page_token", None)
+        return page
 
     def _run_page_url(self, job_run: JobRun, run_id: int) -> str:
         """Return the link to a run's page.
@@ -210,77 +223,114 @@ class Codec:
         return f"{self._url}/?o={self._workspace_id}#job/{job_run.job_id}/run/{run_id}"
 
 
-def _state(state: JobRunState) -> dict[str, Any]:
-    """Return the legacy `state` object."""
-    wire: dict[str, Any] = {"life_cycle_state": state.life_cycle_state}
-    if state.result_state is not None:
-        wire["result_state"] = state.result_state
-    wire["state_message"] = state.message
-    wire["user_cancelled_or_timedout"] = state.result_state in _STOPPED
-    if state.life_cycle_state is LifeCycleState.QUEUED:
-        wire["queue_reason"] = _QUEUE_REASON
-    return wire
+#: What a task run does not show of the run above, as it may lack it itself: one that never started took no time,
+#: even when the run above it did.
+_OF_THE_WHOLE = ("run_duration", "queue_duration", "effective_performance_target")
+
+#: What a task run shows of itself where the run above shows the whole.
+_OF_THE_TASK = (
+    "run_id",
+    "state",
+    "start_time",
+    "setup_duration",
+    "execution_duration",
+    "cleanup_duration",
+    "queue_duration",
+    "run_duration",
+    "end_time",
+    "run_page_url",
+    "status",
+    "task_key",
+    "attempt_number",
+    "effective_performance_target",
+)
 
 
-def _status(state: JobRunState) -> dict[str, Any]:
-    """Return the newer `status` object.
+def page_of(arrays: dict[str, list[Any]], page_token: str, *, scope: str) -> dict[str, Any]:
+    """Return one page of several arrays together, and the token of the next page if there is one.
 
-    Source: [runs.get.status-shape] sdk: databricks-sdk-py, jobs.py (RunStatus)
-    """
-    wire: dict[str, Any] = {"state": STATUS[state.life_cycle_state]}
-    if state.life_cycle_state is LifeCycleState.QUEUED:
-        wire["queue_details"] = {"code": QueueCode.ACTIVE_RUNS_LIMIT_REACHED, "message": _QUEUE_REASON}
-    if state.code is not None:
-        wire["termination_details"] = {"code": state.code, "type": state.type, "message": state.message}
-    return wire
+    An array that has ended is left out, and so is the token on the last page.
 
-
-def _durations(task_run: TaskRun | None) -> dict[str, int]:
-    """Return the durations of a task run; of several together, zeros.
-
-    Source: [runs.durations.parent-zero] measured: databricks/databricks-sdk-py#375
-    """
-    if task_run is None:
-        return {"setup_duration": 0, "execution_duration": 0, "cleanup_duration": 0}
-    return {
-        "setup_duration": task_run.setup_duration_ms,
-        "execution_duration": task_run.execution_duration_ms,
-        "cleanup_duration": task_run.cleanup_duration_ms,
-    } | ({"queue_duration": task_run.queue_duration_ms} if task_run.queue_duration_ms else {})
-
-
-def _run_duration(start_time_ms: int, end_time_ms: int) -> dict[str, int]:
-    return {"run_duration": end_time_ms - start_time_ms} if end_time_ms and start_time_ms else {}
-
-
-def _cluster_instance(task_run: TaskRun) -> dict[str, Any]:
-    """Return the cluster a task run is on, with its context once the work has begun.
-
-    Source: [runs.cluster-instance.phases] measured: amesar/databricks-tests, example/samples
-    """
-    if not task_run.cluster_id:
-        return {}
-    instance = {"cluster_id": task_run.cluster_id}
-    if task_run.has_worked:
-        instance["spark_context_id"] = str(4_000_000_000_000_000_000 + task_run.run_id)
-    return {"cluster_instance": instance}
-
-
-def write_page_token(position: int) -> str:
-    """Return an opaque page token for a position."""
-    return base64.urlsafe_b64encode(f"page:{position}".encode()).decode()
-
-
-def read_page_token(page_token: str) -> int:
-    """Return the position that a page token stands for.
+    Source: [runs.get.no-empty-page-token] measured: an empty token makes databricks-sdk-py loop forever
 
     Raises:
-        ApiError: 400 for a token that this emulator did not write.
+        ApiError: 400 for a page token that is none.
     """
-    try:
-        prefix, _, position = base64.urlsafe_b64decode(page_token.encode()).decode().partition(":")
-        if prefix == "page" and position.isdecimal():
-            return int(position)
-    except ValueError:
-        pass  # no base64, no UTF-8, or more digits than an int takes
-    raise invalid_parameter("Invalid value for parameter page_token")
+    start = read_page_token(page_token, scope=scope).position if page_token else 0
+    end = start + PAGE_LENGTH
+    page: dict[str, Any] = {name: found for name, values in arrays.items() if (found := values[start:end])}
+    if any(len(values) > end for values in arrays.values()):
+        page["next_page_token"] = write_page_token(Page(end), scope=scope)
+    return page
+
+
+def _provenance(job_run: JobRun) -> dict[str, Any]:
+    """Return how a run of a job came about; a submitted run does not say.
+
+    Source: [runs.get.trigger] measured: runs of jobs in public records say ONE_TIME, submitted ones say nothing
+    Source: [runs.get.original-attempt] measured: it is in public records of runs of jobs, and in no other
+    """
+    if job_run.trigger is None:
+        return {}
+    wire: dict[str, Any] = {"original_attempt_run_id": job_run.run_id, "trigger": job_run.trigger}
+    if job_run.triggered_by is not None:
+        # Source: [runs.get.trigger-info] sdk: databricks-sdk-py, jobs.py (TriggerInfo: the run above)
+        wire["trigger_info"] = {"run_id": job_run.triggered_by.run_id}
+    if job_run.overriding_parameters:
+        wire["overriding_parameters"] = msgspec.json.decode(job_run.overriding_parameters)
+    return wire
+
+
+def _queue_duration(job_run: JobRun) -> dict[str, int]:
+    only = job_run.only
+    queue_duration_ms = job_run.queue_duration_ms or (0 if only is None else only.queue_duration_ms)
+    return {"queue_duration": queue_duration_ms} if queue_duration_ms else {}
+
+
+def _job_parameters(job_run: JobRun) -> list[dict[str, str]]:
+    """Return the parameters of a run's job with their values in this run.
+
+    Source: [runs.get.job-parameters] measured: databricks/cli, libs/testserver/jobs.go (all of them, resolved)
+    """
+    defaults = job_run.job.settings.parameters if job_run.job is not None else {}
+    return [
+        {"name": name, "default": default, "value": job_run.job_parameters.get(name, default)}
+        for name, default in defaults.items()
+    ]
+
+
+def _repair(repair: Repair) -> dict[str, Any]:
+    """Return an element of `repair_history`.
+
+    Source: [runs.get.repair-history] sdk: databricks-sdk-py, jobs.py (RepairHistoryItem)
+    Source: [runs.get.repair-history-original] measured: astronomer/astronomer-cosmos#163 (one if never repaired)
+    """
+    return (
+        {"type": "REPAIR" if repair.repair_id else "ORIGINAL"}
+        | ({"id": repair.repair_id} if repair.repair_id else {})
+        | {
+            "start_time": repair.start_time_ms,
+            "end_time": repair.end_time_ms,
+            "state": render_state(repair.state),
+            "status": render_status(repair.state),
+            "task_run_ids": repair.task_run_ids,
+        }
+    )
+
+
+def _first_attempt(job_run: JobRun, task_run: TaskRun) -> TaskRun:
+    siblings = job_run.task_runs if task_run.above is None else task_run.above.iterations
+    return next(
+        each
+        for each in siblings
+        if each.task_key == task_run.task_key and each.iteration_index == task_run.iteration_index
+    )
+
+
+def _flat_fields(task_run: TaskRun) -> dict[str, Any]:
+    spec = msgspec.json.decode(task_run.task.spec)
+    cluster = ("existing_cluster_id", "new_cluster", "libraries")
+    return {
+        "task": {name: value for name, value in spec.items() if name.endswith("_task")},
+        "cluster_spec": {name: spec[name] for name in cluster if name in spec},
+    } | cluster_instance(task_run)

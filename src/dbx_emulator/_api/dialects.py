@@ -47,6 +47,15 @@ def _error(error: ApiError, **_: str) -> tuple[bytes, bytes]:
     return b"application/json", msgspec.json.encode({"error": error.message})
 
 
+def _oauth(error: ApiError, **_: str) -> tuple[bytes, bytes]:
+    """Say it as the endpoint for tokens does.
+
+    Source: [errors.dialect-oauth] documented: RFC 6749, section 5.2; the SDK's parser reads both fields
+    """
+    body = {"error": error.error_code, "error_description": error.message}
+    return b"application/json", msgspec.json.encode(body)
+
+
 def _scim(error: ApiError, **_: str) -> tuple[bytes, bytes]:
     """Say it as the SCIM API does.
 
@@ -107,4 +116,5 @@ DIALECTS: dict[str, _Dialect] = {
     "empty": _empty,
     "binary": _binary,
     "json_list": _json_list,
+    "oauth": _oauth,
 }

@@ -17,10 +17,13 @@ __all__ = [
     "JSON_HEADERS",
     "JSON_LINES_HEADERS",
     "concurrency_exceeded",
+    "conflict",
     "endpoint_not_found",
     "error_reply",
     "invalid_parameter",
+    "invalid_state",
     "invalid_token",
+    "job_does_not_exist",
     "malformed_request",
     "no_credentials",
     "not_implemented",
@@ -180,3 +183,27 @@ def request_too_large(limit: int) -> ApiError:
     Source: [errors.request-too-large] assumed: the limit of 10 MB is documented, its answer is not
     """
     return ApiError(413, "BAD_REQUEST", f"The request body is larger than the limit of {limit} bytes.")
+
+
+def job_does_not_exist(job_id: int) -> ApiError:
+    """Return a 400 about a job that is not there.
+
+    Source: [jobs.get.unknown-job] measured: apache/airflow#27837
+    """
+    return invalid_parameter(f"Job {job_id} does not exist.")
+
+
+def invalid_state(message: str) -> ApiError:
+    """Return a 400 about something that cannot be done to a run as it is now.
+
+    Source: [errors.invalid-state] assumed: that such calls are errors is documented, their codes are not
+    """
+    return ApiError(400, "INVALID_STATE", message)
+
+
+def conflict(message: str) -> ApiError:
+    """Return a 409 about a change that somebody else has overtaken.
+
+    Source: [errors.conflict] sdk: databricks-sdk-py, databricks/sdk/errors/platform.py (ResourceConflict)
+    """
+    return ApiError(409, "RESOURCE_CONFLICT", message)

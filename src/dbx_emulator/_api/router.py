@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dbx_emulator._api import adjacent, control, runs
+from dbx_emulator._api import adjacent, auth, control, jobs, run_lists, runs
 from dbx_emulator._api.calls import Route
 from dbx_emulator._api.codec import Version
 from dbx_emulator._api.errors import HTML_HEADERS, JSON_LINES_HEADERS, endpoint_not_found, not_implemented
@@ -21,9 +21,16 @@ _VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
 _JOBS = [
     Route("runs/submit", "POST", runs.submit_run, runs.submitted_run),
     Route("runs/get", "GET", runs.get_run, runs.run_in_query),
-    Route("runs/list", "GET", runs.list_runs),
+    Route("runs/list", "GET", run_lists.list_runs),
     Route("runs/cancel", "POST", runs.cancel_run, runs.run_in_body),
+    Route("runs/cancel-all", "POST", runs.cancel_all_runs),
+    Route("runs/delete", "POST", runs.delete_run, runs.run_in_body),
     Route("runs/get-output", "GET", runs.get_run_output, runs.run_in_query),
+    Route("runs/export", "GET", runs.export_run, runs.run_in_query),
+    Route("runs/repair", "POST", runs.repair_run, runs.run_in_body),
+    Route("create", "POST", jobs.create_job),
+    Route("get", "GET", jobs.get_job),
+    Route("run-now", "POST", jobs.run_now, jobs.run_of_a_job),
 ]
 
 _CONTROL = [
@@ -52,6 +59,14 @@ _HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_
 _LOGIN_PAGE = Route("login.html", "GET", adjacent.get_login_page, headers=HTML_HEADERS, is_public=True)
 
 
+_OIDC = [
+    Route("oidc/oauth-authorization-server", "GET", auth.get_authorization_server, is_public=True),
+    Route("oidc/openid-configuration", "GET", auth.get_authorization_server, is_public=True),
+]
+
+_TOKEN = Route("oidc/token", "POST", auth.issue_access_token, is_public=True)
+
+
 class Match(NamedTuple):
     """A route and the API version under which it was called."""
 
@@ -67,27 +82,25 @@ ROUTES: dict[tuple[str, str], Match] = (
     }
     | {(route.method, f"/__dbx/{route.name}"): Match(route, "2.2") for route in _CONTROL}
     | {("GET", "/.well-known/databricks-config"): Match(_HOST_METADATA, "2.2")}
+    | {
+        ("GET", f"/{route.name.replace('oidc/', 'oidc/.well-known/')}"): Match(route, "2.2")
+        for route in _OIDC
+    }
+    | {("POST", auth.TOKEN_PATH): Match(_TOKEN, "2.2")}
     | {("GET", "/login.html"): Match(_LOGIN_PAGE, "2.2")}
 )
 
 #: The names by which faults know the routes.
-API_ROUTES = frozenset(route.name for route in (*_JOBS, _HOST_METADATA))
+API_ROUTES = frozenset(route.name for route in (*_JOBS, _HOST_METADATA, *_OIDC, _TOKEN))
 
 #: Endpoints of the Jobs API that the real service has.
 #: Source: [routes.jobs-endpoints] sdk: databricks-sdk-py, jobs.py (JobsAPI)
 _KNOWN_JOBS = frozenset(
     {
-        "create",
-        "get",
         "list",
         "update",
         "reset",
         "delete",
-        "run-now",
-        "runs/cancel-all",
-        "runs/delete",
-        "runs/export",
-        "runs/repair",
     }
 )
 

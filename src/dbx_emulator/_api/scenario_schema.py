@@ -76,6 +76,7 @@ _INNER: dict[str, Schema] = {
     "result_state": {"enum": [*(each.value for each in ResultState), ""]},
     "retries": {"type": "array", "items": {"$ref": "#/definitions/OutcomeOfAttempt"}},
     "tasks": {"type": "object", "additionalProperties": {"$ref": "#/definitions/OutcomeOfTask"}},
+    "values": {"type": "object"},
 }
 
 _ATTRIBUTE = re.compile(r" {4}(?P<name>\w+): (?P<text>.+(?:\n {8}.+)*)")

@@ -1,10 +1,10 @@
-"""What the endpoints decode: one Struct for each request, with the API's own field names.
+"""What requests are made of, and what the control API decodes: one Struct for each request.
 
-Unknown fields are ignored, numbers may come as strings or as integral floats, as protobuf-JSON has it.
-Fields that nothing here looks into are kept as they came.
+The Structs have the API's own field names. Those of the Jobs API are in `structs_runs`, `structs_jobs` and
+`structs_tasks`; there unknown fields are ignored. Numbers may come as strings or as integral floats, as
+protobuf-JSON has it.
 
 Source: [requests.protobuf-json] measured: Flyte's connector sends `run_id` as a string and counts as floats
-Source: [requests.missing-int64] measured: apache/airflow#27837 (a missing id is read as 0)
 """
 
 from __future__ import annotations
@@ -17,137 +17,21 @@ from msgspec import UNSET, Struct, UnsetType
 __all__ = [
     "AddFault",
     "ApplyProfiles",
-    "CancelRun",
-    "Dependency",
-    "GetRun",
-    "GetRunOutput",
     "Int32",
     "Int64",
     "IssueToken",
     "JsonObject",
     "ListJournal",
-    "ListRuns",
     "MoveClock",
     "NameFault",
     "RevokeToken",
-    "SubmitRun",
-    "SubmitTask",
-    "TaskFields",
+    "RunUntil",
     "UseScenario",
 ]
 
 JsonObject = dict[str, Any]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-
-
-class Dependency(Struct):
-    """An element of `depends_on`."""
-
-    task_key: str | UnsetType = UNSET
-    outcome: str | UnsetType = UNSET
-
-
-class TaskFields(Struct, kw_only=True):
-    """The fields of a task, which a flat body has at its root.
-
-    Source: [runs.submit.task-types] sdk: databricks-sdk-py, jobs.py (SubmitTask)
-    """
-
-    existing_cluster_id: str | UnsetType = UNSET
-    new_cluster: JsonObject | UnsetType = UNSET
-    libraries: list[JsonObject] | UnsetType = UNSET
-    environment_key: str | UnsetType = UNSET
-    timeout_seconds: Int32 | UnsetType = UNSET
-    max_retries: Int32 | UnsetType = UNSET
-    min_retry_interval_millis: Int32 | UnsetType = UNSET
-    retry_on_timeout: bool | UnsetType = UNSET
-    email_notifications: JsonObject | UnsetType = UNSET
-    webhook_notifications: JsonObject | UnsetType = UNSET
-    notification_settings: JsonObject | UnsetType = UNSET
-    health: JsonObject | UnsetType = UNSET
-    notebook_task: JsonObject | UnsetType = UNSET
-    spark_jar_task: JsonObject | UnsetType = UNSET
-    spark_python_task: JsonObject | UnsetType = UNSET
-    spark_submit_task: JsonObject | UnsetType = UNSET
-    python_wheel_task: JsonObject | UnsetType = UNSET
-    pipeline_task: JsonObject | UnsetType = UNSET
-    sql_task: JsonObject | UnsetType = UNSET
-    dbt_task: JsonObject | UnsetType = UNSET
-    run_job_task: JsonObject | UnsetType = UNSET
-    condition_task: JsonObject | UnsetType = UNSET
-    for_each_task: JsonObject | UnsetType = UNSET
-    dashboard_task: JsonObject | UnsetType = UNSET
-    alert_task: JsonObject | UnsetType = UNSET
-    power_bi_task: JsonObject | UnsetType = UNSET
-    clean_rooms_notebook_task: JsonObject | UnsetType = UNSET
-    dbt_platform_task: JsonObject | UnsetType = UNSET
-    gen_ai_compute_task: JsonObject | UnsetType = UNSET
-    ai_runtime_task: JsonObject | UnsetType = UNSET
-
-
-class SubmitTask(TaskFields, kw_only=True):
-    """An element of `tasks`."""
-
-    task_key: str | UnsetType = UNSET
-    description: str | UnsetType = UNSET
-    depends_on: list[Dependency] | UnsetType = UNSET
-    run_if: str | UnsetType = UNSET
-    disabled: bool | UnsetType = UNSET
-    disable_auto_optimization: bool | UnsetType = UNSET
-
-
-class SubmitRun(TaskFields, kw_only=True):
-    """The body of runs/submit, with `tasks` or flat."""
-
-    run_name: str = ""
-    idempotency_token: str = ""
-    tasks: list[SubmitTask] | UnsetType = UNSET
-    job_clusters: list[JsonObject] | UnsetType = UNSET
-    git_source: JsonObject | UnsetType = UNSET
-    environments: list[JsonObject] | UnsetType = UNSET
-    environment_variables: list[JsonObject] | UnsetType = UNSET
-    access_control_list: list[JsonObject] | UnsetType = UNSET
-    queue: JsonObject | UnsetType = UNSET
-    run_as: JsonObject | UnsetType = UNSET
-    tags: dict[str, str] | UnsetType = UNSET
-    performance_target: str | UnsetType = UNSET
-    budget_policy_id: str | UnsetType = UNSET
-    usage_policy_id: str | UnsetType = UNSET
-
-
-class GetRun(Struct, frozen=True):
-    """The parameters of runs/get."""
-
-    run_id: Int64 = 0
-    page_token: str = ""
-
-
-class GetRunOutput(Struct, frozen=True):
-    """The parameters of runs/get-output."""
-
-    run_id: Int64 = 0
-
-
-class CancelRun(Struct):
-    """The body of runs/cancel."""
-
-    run_id: Int64 = 0
-
-
-class ListRuns(Struct, frozen=True):
-    """The parameters of runs/list."""
-
-    active_only: bool = False
-    completed_only: bool = False
-    job_id: Int64 = 0
-    run_type: str = ""
-    start_time_from: Int64 = -(2**63)
-    start_time_to: Int64 = 2**63 - 1
-    offset: Int32 = 0
-    limit: Int32 = 20
-    expand_tasks: bool = False
-    page_token: str = ""
 
 
 class RunUntil(Struct, forbid_unknown_fields=True):

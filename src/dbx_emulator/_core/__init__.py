@@ -5,6 +5,10 @@ The core is a discrete-event simulation. It holds records (`runs`), one heap of 
 state follows which (`lifecycle`). Nothing here starts a thread, sleeps, reads the clock on the wall or
 draws a random number, so the same calls in the same order give the same records.
 
+The `engine` is what the rest sees. Behind it the `machine` moves task runs along, and asks the modules beside
+it what an event means: `launching` (whose turn it is), `special_tasks` (work that the service does itself),
+`stopping` (cancels and timeouts); `derivation` says what a job run is, given its task runs.
+
 Time enters through `Clock.now_ms` alone. Whoever asks a question first lets the `engine` drain what is due;
 each event changes one task run, the job run above it is derived again, and its rendered bodies are dropped.
 Between two events nothing changes: reading a run twice at one virtual time gives the same bytes.

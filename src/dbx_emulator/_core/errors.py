@@ -1,11 +1,11 @@
-"""The two ways a thing can be wrong: the service says so, or the test's author erred."""
+"""The ways a thing can be wrong: the service says so, or the test's author erred."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
 
-__all__ = ["ApiError", "UsageError", "nearest"]
+__all__ = ["ApiError", "TokenOfDeletedRun", "UsageError", "nearest"]
 
 
 class UsageError(ValueError):
@@ -43,6 +43,10 @@ class ApiError(Exception):
         self.message = message
         self.dialect = dialect
         self.headers = headers or {}
+
+
+class TokenOfDeletedRun(Exception):  # noqa: N818 - it names a state of the workspace, which the API ring turns into an error
+    """An idempotency token stands for a run that was deleted: it stays reserved, and no run is made."""
 
 
 def nearest(found: str, allowed: Iterable[str]) -> str:

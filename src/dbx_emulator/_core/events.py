@@ -15,19 +15,24 @@ __all__ = ["Due", "EventHeap"]
 
 @dataclass(slots=True, eq=False)
 class Due:
-    """One event of one task run, due at a moment.
+    """One event of one task run, or of a job run as a whole (`task_run` is `None`), due at a moment.
 
-    It is void once the task run has another event scheduled: cancelling replaces what would have come.
+    It is void once the same run has another event scheduled: cancelling replaces what would have come.
     """
 
     deadline_ms: int
     job_run: JobRun
-    task_run: TaskRun
+    task_run: TaskRun | None
     event: Event
 
     @property
+    def owner(self) -> JobRun | TaskRun:
+        """The run whose event it is."""
+        return self.task_run or self.job_run
+
+    @property
     def is_void(self) -> bool:
-        return self.task_run.due is not self
+        return self.owner.due is not self
 
 
 class EventHeap:
@@ -38,8 +43,8 @@ class EventHeap:
         self._sequence = 0
 
     def schedule(self, due: Due) -> None:
-        """Make `due` the next event of its task run, in place of any other."""
-        due.task_run.due = due
+        """Make `due` the next event of its run, in place of any other."""
+        due.owner.due = due
         self._sequence += 1
         heapq.heappush(self._heap, (due.deadline_ms, self._sequence, due))
 
@@ -49,7 +54,7 @@ class EventHeap:
         while heap and heap[0][0] <= now_ms:
             due = heapq.heappop(heap)[2]
             if not due.is_void:
-                due.task_run.due = None
+                due.owner.due = None
                 return due
         return None
 

@@ -11,15 +11,18 @@ list is a mistake of the emulator, never of a client.
        └─SKIP_DECIDED─► SKIPPED                                    CLEANED_UP ──► TERMINATED
 
     CANCEL_REQUESTED leads from QUEUED, PENDING, RUNNING and WAITING_FOR_RETRY to TERMINATING, and from BLOCKED to
-    SKIPPED; SKIP_DECIDED leads from QUEUED and PENDING to SKIPPED as well.
+    SKIPPED; so does TIMED_OUT. SKIP_DECIDED leads from QUEUED and PENDING to SKIPPED as well.
 
 A task run that failed and has a retry left is followed by another task run of the same task, its next *attempt*,
 which is created WAITING_FOR_RETRY and becomes PENDING on RETRY_DUE.
 
 How a task run *ended* is a termination code; the table in `terminations` says what each one means.
 
-A *job run* executes nothing: its state is derived from its task runs by `derive_job_run`, as the service does
-it. A job run that was submitted flat (without `tasks`) *is* its only task run, with the same state.
+A task whose work the service does itself (`submitted.Work`) passes the same states in no time of its own: it is
+RUNNING until what is below it is over, its iterations or the run that it started.
+
+A *job run* executes nothing: its state is derived from its task runs (`derivation`). A job run that was submitted
+flat (without `tasks`) *is* its only task run, with the same state.
 
 The service shows each state twice: as `state` (life cycle and result) and as `status` (the newer form).
 `STATUS` translates; both are always served.
@@ -29,7 +32,6 @@ Source: [runs.lifecycle.task] documented: Databricks REST API reference, Jobs, r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
@@ -51,12 +53,12 @@ __all__ = [
     "MESSAGES",
     "STAGES",
     "STATUS",
+    "STOPS",
     "TERMINAL",
     "TRANSITIONS",
     "Event",
     "JobRunState",
     "Stage",
-    "derive_job_run",
     "ends_with",
     "initial_state",
     "mirror_task_run",
@@ -66,7 +68,6 @@ __all__ = [
 _L = LifeCycleState
 _R = ResultState
 _C = TerminationCode
-_T = TerminationType
 
 
 class Event(str, Enum):
@@ -80,6 +81,7 @@ class Event(str, Enum):
     CLEANED_UP = "CLEANED_UP"
     PLATFORM_FAILED = "PLATFORM_FAILED"
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    TIMED_OUT = "TIMED_OUT"
     RETRY_DUE = "RETRY_DUE"
 
 
@@ -88,21 +90,25 @@ TRANSITIONS: dict[LifeCycleState, dict[Event, LifeCycleState]] = {
         Event.UPSTREAM_MET: _L.PENDING,
         Event.SKIP_DECIDED: _L.SKIPPED,
         Event.CANCEL_REQUESTED: _L.SKIPPED,
+        Event.TIMED_OUT: _L.SKIPPED,
     },
     _L.QUEUED: {
         Event.DEQUEUED: _L.PENDING,
         Event.SKIP_DECIDED: _L.SKIPPED,
         Event.CANCEL_REQUESTED: _L.TERMINATING,
+        Event.TIMED_OUT: _L.TERMINATING,
     },
     _L.PENDING: {
         Event.CLUSTER_READY: _L.RUNNING,
         Event.SKIP_DECIDED: _L.SKIPPED,
         Event.PLATFORM_FAILED: _L.INTERNAL_ERROR,
         Event.CANCEL_REQUESTED: _L.TERMINATING,
+        Event.TIMED_OUT: _L.TERMINATING,
     },
     _L.RUNNING: {
         Event.WORK_ENDED: _L.TERMINATING,
         Event.CANCEL_REQUESTED: _L.TERMINATING,
+        Event.TIMED_OUT: _L.TERMINATING,
     },
     _L.TERMINATING: {
         Event.CLEANED_UP: _L.TERMINATED,
@@ -111,6 +117,7 @@ TRANSITIONS: dict[LifeCycleState, dict[Event, LifeCycleState]] = {
     _L.WAITING_FOR_RETRY: {
         Event.RETRY_DUE: _L.PENDING,
         Event.CANCEL_REQUESTED: _L.TERMINATING,
+        Event.TIMED_OUT: _L.TERMINATING,
     },
     _L.TERMINATED: {},
     _L.SKIPPED: {},
@@ -122,6 +129,14 @@ ENDINGS: dict[LifeCycleState, Event] = {
     _L.TERMINATED: Event.CLEANED_UP,
     _L.INTERNAL_ERROR: Event.PLATFORM_FAILED,
     _L.SKIPPED: Event.SKIP_DECIDED,
+}
+
+#: The events that stop a task run before its time, and the code with which it ends then.
+#: Source: [runs.timeout.code] sdk: databricks-sdk-py, jobs.py (TerminationCodeCode, CANCELED: the service canceled
+#: the run, for instance because it took longer than it may)
+STOPS: dict[Event, TerminationCode] = {
+    Event.CANCEL_REQUESTED: _C.USER_CANCELED,
+    Event.TIMED_OUT: _C.CANCELED,
 }
 
 #: States that nothing follows.
@@ -219,41 +234,6 @@ def ends_with(state: LifeCycleState, code: TerminationCode) -> Event | None:
     return stage.ends_with
 
 
-#: A job run of `tasks[]` shows the first of these states that fits its task runs.
-_ACTIVE_ORDER = (_L.RUNNING, _L.PENDING, _L.QUEUED)
-
-#: States that a task run is only in when it has ended, is about to, or an earlier attempt has.
-_BEGUN = TERMINAL | {_L.TERMINATING, _L.WAITING_FOR_RETRY}
-
-
-def derive_job_run(
-    task_runs: Collection[TaskRun], states: Set[LifeCycleState], *, is_cancelling: bool
-) -> JobRunState:
-    """Return the state of a job run with `tasks[]`.
-
-    It is RUNNING as soon as one task run has left its cluster's setup behind, and stays so while later ones
-    are blocked or pending. At the end one failed task makes it INTERNAL_ERROR over tasks that are TERMINATED.
-
-    Args:
-        task_runs: The latest attempt of each task; looked at only if all are over, or soon will be.
-        states: The states that any of them, or any earlier attempt, is in.
-        is_cancelling: Whether a cancel of the whole run has begun to take effect.
-
-    Source: [runs.get.parent-failed] measured: databricks/cli, libs/testserver/jobs.go (terminateRun)
-    Source: [runs.get.parent-pending] assumed: flyteorg/flytekit#1935 shows a PENDING parent of a PENDING task
-    """
-    if states <= TERMINAL:
-        return _derive_end(task_runs, is_cancelling=is_cancelling)
-    if is_cancelling or (
-        states <= TERMINAL | {_L.TERMINATING} and not any(each.is_to_be_retried for each in task_runs)
-    ):
-        return JobRunState(_L.TERMINATING)
-    if states & _BEGUN:
-        return JobRunState(_L.RUNNING, message=MESSAGES[_L.RUNNING])
-    active = next(state for state in _ACTIVE_ORDER if state in states)
-    return JobRunState(active, message=MESSAGES[active])
-
-
 #: State messages of runs that have not ended.
 #: Source: [runs.state-message.active] measured: amesar/databricks-tests, example/samples
 MESSAGES: dict[LifeCycleState, str] = {
@@ -264,27 +244,6 @@ MESSAGES: dict[LifeCycleState, str] = {
     _L.TERMINATING: "",
     _L.WAITING_FOR_RETRY: "",
 }
-
-
-#: Results of task runs that a user stopped, directly or above them.
-_CANCELLED = frozenset({_R.CANCELED, _R.UPSTREAM_CANCELED})
-
-
-def _derive_end(task_runs: Collection[TaskRun], *, is_cancelling: bool) -> JobRunState:
-    executed = [task_run for task_run in task_runs if task_run.life_cycle_state is not _L.SKIPPED]
-    failed = next((task_run for task_run in executed if task_run.type is not _T.SUCCESS), None)
-    is_cancelled = any(task_run.result_state in _CANCELLED for task_run in task_runs)
-    if is_cancelled and (is_cancelling or failed is None):
-        ended = TERMINATIONS[_C.USER_CANCELED]
-        return JobRunState(_L.TERMINATED, _C.USER_CANCELED, ended.type, ended.result_state, ended.message)
-    if failed is not None:
-        message = f"Task {failed.task_key} failed with message: {failed.state_message.rstrip('.')}."
-        if len(executed) < len(task_runs):
-            message += " This caused all downstream tasks to get skipped."
-        return JobRunState(_L.INTERNAL_ERROR, failed.code, failed.type, _R.FAILED, message)
-    if not executed:
-        return mirror_task_run(next(iter(task_runs)))
-    return JobRunState(_L.TERMINATED, _C.SUCCESS, _T.SUCCESS, _R.SUCCESS)
 
 
 def mirror_task_run(task_run: TaskRun) -> JobRunState:

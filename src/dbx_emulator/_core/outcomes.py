@@ -109,12 +109,14 @@ class Outcome:
         error_trace: `error_trace` of runs/get-output; `None` leaves it out.
         logs: `logs` of runs/get-output, for tasks that have logs; `None` leaves it out.
         notebook_output: The value a notebook exits with; `None` if it exits with none.
+        values: The task values that its work sets, by key, for references in the tasks below it; any JSON.
         on_cancel: What it does when it is cancelled: `obeys`, `ignores` (it goes on as if nothing had been said),
             or `finishes` (its work ends at that very moment, so that the cancel comes too late).
         cancel_after: How long it stays in its state before it obeys.
         retries: What happens to its second, third, … attempt, if the service retries it (`max_retries`); the last
             one repeats. Without any, each attempt goes as the first.
-        tasks: What happens to some tasks instead, by task key or a glob over task keys.
+        tasks: What happens to some tasks instead, by task key or a glob over task keys; `"load/2"` is the third
+            iteration of a for-each task that repeats `load`.
 
     Raises:
         UsageError: A value that its field cannot have, or fields that cannot be together.
@@ -132,6 +134,7 @@ class Outcome:
     error_trace: str | None = None
     logs: str | None = None
     notebook_output: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     on_cancel: OnCancel | str = OnCancel.OBEYS
     cancel_after: Duration = 0
     retries: Sequence[Outcome] = ()
@@ -153,8 +156,11 @@ class Outcome:
         _check_end(self)
         _check_retries(self)
         _check_tasks(self)
+        if not isinstance(self.values, Mapping) or not all(isinstance(key, str) for key in self.values):
+            raise UsageError(f"values: {self.values!r} is no mapping; write values={{'rows': 12}}")
         _set(self, "retries", tuple(self.retries))
         _set(self, "tasks", dict(self.tasks))
+        _set(self, "values", dict(self.values))
 
     @property
     def code(self) -> TerminationCode:
@@ -169,11 +175,9 @@ class Outcome:
 
     def fate_of(self, task_key: str) -> Fate:
         """Return what happens to a task: its own if it is named, or else what happens to the run."""
-        outcome = self.tasks.get(task_key)
-        if outcome is None:
-            globs = (each for glob, each in self.tasks.items() if fnmatch.fnmatchcase(task_key, glob))
-            outcome = next(globs, self)
-        return Fate((outcome, *outcome.retries))
+        outcome = _named(self.tasks, task_key) or self
+        iterations = {glob: each for glob, each in self.tasks.items() if "/" in glob}
+        return Fate((outcome, *outcome.retries), iterations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +186,26 @@ class Fate:
 
     Attributes:
         attempts: What happens to each attempt; further ones go as the last.
+        iterations: What happens to single iterations of it instead, by a glob over task key and index.
     """
 
     attempts: tuple[Outcome, ...]
+    iterations: Mapping[str, Outcome] = field(default_factory=dict)
 
     def of_attempt(self, attempt_number: int) -> Outcome:
         """Return what happens to an attempt, counted from 0."""
         return self.attempts[min(attempt_number, len(self.attempts) - 1)]
+
+    def of_iteration(self, iteration: str) -> Fate:
+        """Return what happens to an iteration of it, given as task key and index, such as `load/2`."""
+        outcome = _named(self.iterations, iteration)
+        return self if outcome is None else Fate((outcome, *outcome.retries))
+
+
+def _named(outcomes: Mapping[str, Outcome], name: str) -> Outcome | None:
+    """Return the outcome of that name, or else the first one whose glob matches it."""
+    globs = (each for glob, each in outcomes.items() if fnmatch.fnmatchcase(name, glob))
+    return outcomes.get(name) or next(globs, None)
 
 
 def _set(outcome: Outcome, name: str, value: object) -> None:
@@ -236,7 +253,7 @@ def _check_end(outcome: Outcome) -> None:
 def _check_retries(outcome: Outcome) -> None:
     _check_outcomes("retries", outcome.retries, without=("retries", "tasks"))
     for number, attempt in enumerate((outcome, *outcome.retries)[:-1]):
-        if attempt.code not in RETRIED:
+        if attempt.code not in RETRIED | {TerminationCode.CANCELED}:
             raise UsageError(
                 f"retries: attempt {number} ends with {attempt.code.value}, which the service does not retry; "
                 f"leave out what comes after it"

@@ -23,7 +23,8 @@ from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.outcomes import Fate, Outcome
 
 if TYPE_CHECKING:
-    from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask
+    from dbx_emulator._core.runs import JobRun
+    from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 
 __all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
 
@@ -43,7 +44,8 @@ class Match:
 
     Attributes:
         run_name: A glob (`*`, `?`, `[…]`) over the whole `run_name`, with upper and lower case told apart.
-        task_key: A glob over task keys; then only those tasks have the scenario's fate. `*` is the whole run.
+        task_key: A glob over task keys; then only those tasks have the scenario's fate. `*` is the whole run. The
+            task that a for-each task repeats has a key of its own.
         tags: Globs over the values of tags that the run must have.
         parameters: Globs over the values of parameters that one of its tasks must have: of a notebook's
             `base_parameters`, of `named_parameters`, or written as `--name value` or `--name=value`.
@@ -88,10 +90,10 @@ class Match:
             fnmatch.fnmatchcase(run.run_name, self.run_name)
             and self.job_id in (None, job_id)
             and _has_all(run.tags, self.tags)
-            and any(_has_all(task.parameters, self.parameters) for task in run.tasks)
+            and any(_has_all(task.parameters, self.parameters) for task in run.every_task())
         ):
             return set()
-        return {task.task_key for task in run.tasks if self._is_meant(task, run)}
+        return {task.task_key for task in run.every_task() if self._is_meant(task, run)}
 
     def _is_meant(self, task: SubmittedTask, run: SubmittedRun) -> bool:
         # A flat run is its only task, under a key that nobody gave it.
@@ -261,10 +263,11 @@ class Scenarios:
         """
         claim = Claim()
         chosen = self._chosen(run, claim)
+        task_keys = {task.task_key for task in run.every_task()}
         matching = (each for each in reversed(self._scenarios) if each.match is not None)
         for scenario in (chosen,) if chosen else matching:
             self._offer(scenario, run, claim, job_id=job_id, key=key, is_chosen=chosen is not None)
-            if len(claim.fates) == len(run.tasks):
+            if claim.fates.keys() == task_keys:
                 break
         return claim
 
@@ -281,7 +284,9 @@ class Scenarios:
         """Let a scenario take the run, or those of its tasks that are still free."""
         match = None if is_chosen else scenario.match
         meant = (
-            {task.task_key for task in run.tasks} if match is None else match.task_keys(run, job_id=job_id)
+            {task.task_key for task in run.every_task()}
+            if match is None
+            else match.task_keys(run, job_id=job_id)
         )
         free = meant - claim.fates.keys()
         if not free:
@@ -352,8 +357,8 @@ def _has_all(values: Mapping[str, str], globs: Mapping[str, str]) -> bool:
 
 def _unknown_tasks(outcome: Outcome, run: SubmittedRun) -> Iterator[str]:
     """Yield a note for each task that an outcome names and the run does not have."""
-    task_keys = [task.task_key for task in run.tasks]
+    task_keys = list(dict.fromkeys(task.task_key for task in run.every_task()))
     for glob in outcome.tasks:
-        if not fnmatch.filter(task_keys, glob):
+        if not fnmatch.filter(task_keys, glob.partition("/")[0]):
             hint = nearest(glob, task_keys)
             yield f"the scenario names the task {glob!r}, and the run has {', '.join(task_keys)}{hint}"

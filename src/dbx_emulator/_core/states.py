@@ -1,7 +1,8 @@
-"""The words of the Jobs API for the state of a run, spelled as the API spells them.
+"""The words of the Jobs API for a run and its state, spelled as the API spells them.
 
 Source: [runs.states.enums] sdk: databricks-sdk-py, databricks/sdk/service/jobs.py (RunLifeCycleState,
-RunResultState, RunLifecycleStateV2State, TerminationCodeCode, TerminationTypeType, QueueDetailsCodeCode).
+RunResultState, RunLifecycleStateV2State, TerminationCodeCode, TerminationTypeType, QueueDetailsCodeCode, RunType,
+TriggerType, RunIf, ConditionTaskOp).
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from enum import Enum
 
 __all__ = [
+    "ConditionOp",
     "LifeCycleState",
     "QueueCode",
     "ResultState",
+    "RunIf",
+    "RunType",
     "StatusState",
     "TerminationCode",
     "TerminationType",
+    "TriggerType",
 ]
 
 
@@ -65,6 +70,49 @@ class QueueCode(str, Enum):
     ACTIVE_RUNS_LIMIT_REACHED = "ACTIVE_RUNS_LIMIT_REACHED"
     MAX_CONCURRENT_RUNS_REACHED = "MAX_CONCURRENT_RUNS_REACHED"
     ACTIVE_RUN_JOB_TASKS_LIMIT_REACHED = "ACTIVE_RUN_JOB_TASKS_LIMIT_REACHED"
+
+
+class RunType(str, Enum):
+    """`run_type` of a run: who made it."""
+
+    JOB_RUN = "JOB_RUN"
+    SUBMIT_RUN = "SUBMIT_RUN"
+    WORKFLOW_RUN = "WORKFLOW_RUN"
+
+
+class TriggerType(str, Enum):
+    """`trigger` of a run of a job: what set it off."""
+
+    PERIODIC = "PERIODIC"
+    ONE_TIME = "ONE_TIME"
+    RETRY = "RETRY"
+    RUN_JOB_TASK = "RUN_JOB_TASK"
+    FILE_ARRIVAL = "FILE_ARRIVAL"
+    CONTINUOUS = "CONTINUOUS"
+    CONTINUOUS_RESTART = "CONTINUOUS_RESTART"
+    TABLE = "TABLE"
+
+
+class RunIf(str, Enum):
+    """`run_if` of a task: what must have become of the tasks it depends on."""
+
+    ALL_SUCCESS = "ALL_SUCCESS"
+    AT_LEAST_ONE_SUCCESS = "AT_LEAST_ONE_SUCCESS"
+    NONE_FAILED = "NONE_FAILED"
+    ALL_DONE = "ALL_DONE"
+    AT_LEAST_ONE_FAILED = "AT_LEAST_ONE_FAILED"
+    ALL_FAILED = "ALL_FAILED"
+
+
+class ConditionOp(str, Enum):
+    """`condition_task.op`: how its two operands are compared."""
+
+    EQUAL_TO = "EQUAL_TO"
+    NOT_EQUAL = "NOT_EQUAL"
+    GREATER_THAN = "GREATER_THAN"
+    GREATER_THAN_OR_EQUAL = "GREATER_THAN_OR_EQUAL"
+    LESS_THAN = "LESS_THAN"
+    LESS_THAN_OR_EQUAL = "LESS_THAN_OR_EQUAL"
 
 
 class TerminationType(str, Enum):

@@ -10,7 +10,7 @@ from typing import Literal
 
 from dbx_emulator._core.states import LifeCycleState, ResultState, TerminationCode, TerminationType
 
-__all__ = ["FURTHER_RESULTS", "RETRIED", "TERMINATIONS", "Strikes", "Termination"]
+__all__ = ["FURTHER_RESULTS", "RETRIED", "SKIP_MESSAGES", "TERMINATIONS", "Strikes", "Termination"]
 
 _L = LifeCycleState
 _R = ResultState
@@ -105,6 +105,13 @@ TERMINATIONS: dict[TerminationCode, Termination] = {
 FURTHER_RESULTS: dict[TerminationCode, frozenset[ResultState]] = {
     _C.CANCELED: frozenset({_R.CANCELED}),
     _C.SKIPPED: frozenset({_R.UPSTREAM_CANCELED, _R.EXCLUDED}),
+}
+
+#: State messages of tasks that were skipped with a result other than the usual one.
+#: Source: [runs.skipped.messages] assumed: only the text of a task below a failed one has been recorded
+SKIP_MESSAGES: dict[ResultState, str] = {
+    _R.UPSTREAM_CANCELED: "An upstream task was canceled.",
+    _R.EXCLUDED: "The condition under which the task runs was not met.",
 }
 
 #: Codes after which the service makes another attempt, if the task has any left.

@@ -45,6 +45,7 @@ def test_flat_run_under_2_1_shows_itself_as_its_only_task(caller: Caller) -> Non
         "status": {"state": "PENDING"},
     }
     assert caller.run(RUN) == shared | {
+        "attempt_number": 0,
         "job_id": JOB,
         "creator_user_name": "user@example.com",
         "number_in_job": RUN,
@@ -90,6 +91,7 @@ def test_graph_run_is_the_same_under_every_version(caller: Caller) -> None:
     assert bodies[0]["format"] == "MULTI_TASK"
 
 
+@pytest.mark.fact("runs.durations.run")
 def test_run_over_time_of_a_flat_run(caller: Caller) -> None:
     """States, durations and ends are those of its task, in both forms of state."""
     caller.submit()
@@ -281,6 +283,7 @@ def test_task_run_has_the_shape_of_a_run(caller: Caller) -> None:
         "job_run_id": run_id,
         "parent_run_id": run_id,
         "task_key": "a",
+        "attempt_number": 0,
         "tasks": [a],
     }
 
@@ -310,7 +313,7 @@ def test_no_body_holds_a_null_and_zeros_are_shown(code: TerminationCode) -> None
     """Whatever happens to a run, no field is null at any time, and durations are numbers from the first read."""
     caller = Caller(Workspace(timing=Timing(queue="1s")), "2.2")
     caller.workspace.scenarios.add("*", [Outcome(termination_code=code)])
-    notebook = NOTEBOOK | {"base_parameters": {"day": None, "zone": "eu"}}
+    notebook = NOTEBOOK | {"warehouse_id": None, "base_parameters": {"zone": "eu"}}
     flat = caller.submit(flat_body(spark_python_task=None, notebook_task=notebook, libraries=None))
     graph = caller.submit(graph_body(task("a"), task("b", "a"), git_source=None))
     for _ in range(5):

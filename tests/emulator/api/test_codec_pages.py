@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dbx_emulator._api.codec import read_page_token, write_page_token
-from dbx_emulator._core.errors import ApiError
 from tests.emulator.support import Caller, graph_body, task
 
 
+@pytest.mark.parameter("runs/get", "page_token")
 @pytest.mark.fact("runs.get.page-size", "runs.get.no-empty-page-token")
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 250])
 def test_tasks_are_paged_by_hundreds_under_2_2(caller: Caller, count: int) -> None:
@@ -56,30 +53,3 @@ def test_expanded_list_item_shows_the_first_hundred_tasks(caller: Caller) -> Non
     small, large = caller.under("2.2").get("runs/list", expand_tasks="true")["runs"]
     assert (len(small["tasks"]), small.get("has_more")) == (1, None)
     assert (len(large["tasks"]), large["has_more"]) == (100, True)
-
-
-@pytest.mark.parametrize("position", [0, 1, 100, 10**9])
-def test_page_token_round_trips(position: int) -> None:
-    """A token stands for one position and shows none."""
-    token = write_page_token(position)
-    assert read_page_token(token) == position
-    assert str(position) not in token
-
-
-@settings(derandomize=True, deadline=None)
-@given(token=st.one_of(st.text(), st.text(alphabet="cGFnZTo5OA=_-", max_size=20)))
-def test_page_token_of_someone_else_is_refused(token: str) -> None:
-    """What this emulator did not write is an invalid value, never anything worse."""
-    refused = None
-    try:
-        assert read_page_token(token) >= 0
-    except ApiError as error:
-        refused = error
-    assert refused is None or (refused.status_code, refused.error_code) == (400, "INVALID_PARAMETER_VALUE")
-
-
-@pytest.mark.parametrize("token", ["garbage", "", "cGFnZTo=", "cGFnZTotMQ==", "cGFnZTo5" + "OTk5" * 3_000])
-def test_page_token_that_holds_no_position_is_refused(token: str) -> None:
-    """Neither an empty position nor a negative one nor one with thousands of digits."""
-    with pytest.raises(ApiError):
-        read_page_token(token)

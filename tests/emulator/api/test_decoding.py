@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dbx_emulator._api.decoding import decode_body, decode_query
-from dbx_emulator._api.structs import (
-    AddFault,
-    CancelRun,
-    GetRun,
-    ListRuns,
-    MoveClock,
-    SubmitRun,
-    UseScenario,
-)
+from dbx_emulator._api.decoding import decode_body, decode_query, unknown_in_body, unknown_in_query
+from dbx_emulator._api.structs import AddFault, MoveClock, UseScenario
+from dbx_emulator._api.structs_runs import CancelRun, GetRun, ListRuns, SubmitRun
 from dbx_emulator._core.errors import ApiError
 
 PREFIX = "Could not parse request object: "
@@ -49,7 +42,7 @@ def _refused(body: bytes, struct: type[Any] = SubmitRun) -> tuple[int, str | int
         pytest.param({"tasks": {}}, "Expected array for field tasks, found OBJECT", id="array"),
         pytest.param(
             {"tasks": [{"depends_on": [{"task_key": {}}]}]},
-            "Expected string for field task_key, found OBJECT",
+            "Expected string for field tasks.depends_on.task_key, found OBJECT",
             id="nested",
         ),
         pytest.param(
@@ -116,10 +109,53 @@ def test_missing_id_is_zero(body: bytes) -> None:
 
 def test_nulls_are_left_out_at_every_depth() -> None:
     """A null anywhere is a field left out, also inside objects that nothing looks into."""
-    body = {"new_cluster": {"num_workers": None, "spark_conf": {"a": None, "b": "1"}}, "run_as": None}
+    body = {"new_cluster": {"num_workers": None, "aws_attributes": {"a": None, "b": 1}}, "run_as": None}
     decoded = decode_body(json.dumps(body).encode(), SubmitRun)
-    assert decoded.new_cluster == {"spark_conf": {"b": "1"}}
+    assert msgspec.to_builtins(decoded.new_cluster) == {"aws_attributes": {"b": 1}}
     assert decoded.run_as is msgspec.UNSET
+
+
+@pytest.mark.fact("errors.null-in-a-map")
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"notebook_task": {"base_parameters": {"day": None}}}, id="flat"),
+        pytest.param(
+            {"tasks": [{}, {"notebook_task": {"base_parameters": {"hour": "1", "day": None}}}]}, id="deep"
+        ),
+    ],
+)
+def test_null_in_a_map_is_malformed(body: object) -> None:
+    """The value of a key in a map cannot be left out."""
+    status_code, error_code, message = _refused(json.dumps(body).encode())
+    assert (status_code, error_code) == (400, "MALFORMED_REQUEST")
+    assert message == (
+        "Could not parse request object: Expected 'key' and 'value' to be set for JSON map field base_parameters, "
+        "got 'key: \"day\"' instead."
+    )
+
+
+@pytest.mark.fact("requests.unknown-fields")
+def test_unknown_fields_are_noted_with_their_places() -> None:
+    """They are ignored at every depth where the emulator looks, and told once each."""
+    body = {
+        "surprise": 1,
+        "tasks": [{"task_key": "a", "color": 1}, {"color": 2, "notebook_task": {"path": "/x"}}],
+        "new_cluster": {"aws_attributes": {"anything": 1}, "size": 3},
+        "git_source": "never",
+    }
+    assert unknown_in_body(json.dumps(body).encode(), SubmitRun) == [
+        "ignored field: surprise",
+        "ignored field: tasks.color",
+        "ignored field: tasks.notebook_task.path",
+        "ignored field: new_cluster.size",
+    ]
+    assert unknown_in_body(b"", SubmitRun) == []
+    assert unknown_in_query("run_id=5&color=red", b'{"tone": 1}', GetRun) == [
+        "ignored parameter: color",
+        "ignored field: tone",
+    ]
+    assert unknown_in_query("run_id=5", b"", GetRun) == []
 
 
 @pytest.mark.parametrize(
@@ -183,8 +219,10 @@ def test_body_of_the_control_api_names_its_mistake(body: bytes, struct: type[Any
         pytest.param("run_id=5", b"", GetRun(run_id=5), id="query"),
         pytest.param("", b'{"run_id": 5}', GetRun(run_id=5), id="body"),
         pytest.param("", b'{"run_id": "5", "x": 1}', GetRun(run_id=5), id="text-in-body"),
-        pytest.param("run_id=5", b'{"run_id": 6, "page_token": "t"}', GetRun(5, "t"), id="query-wins"),
-        pytest.param("run_id=%35&include_history=true", b"", GetRun(run_id=5), id="encoded-and-unknown"),
+        pytest.param(
+            "run_id=5", b'{"run_id": 6, "page_token": "t"}', GetRun(5, page_token="t"), id="query-wins"
+        ),
+        pytest.param("run_id=%35&include_x=true", b"", GetRun(run_id=5), id="encoded-and-unknown"),
     ],
 )
 def test_parameters_come_from_the_query_and_else_from_the_body(

@@ -112,7 +112,7 @@ def test_journal_tells_what_was_called_and_what_came_of_it(caller: Caller) -> No
     workspace.faults.add(LostResponse("runs/cancel"))
     caller.reply("POST", "runs/cancel", {"run_id": run_id})
     send(workspace, "GET", "/__dbx/health")
-    caller.refusal("POST", "run-now", {})
+    caller.refusal("POST", "reset", {})
     send(workspace, "GET", "/x?y=z", headers={})
     jobs = "/api/2.1/jobs"
     after = EPOCH_MS + 120_000
@@ -156,9 +156,7 @@ def test_journal_tells_what_was_called_and_what_came_of_it(caller: Caller) -> No
             "lost_response",
             ("RUNNING", "TERMINATING"),
         ),
-        JournalEntry(
-            5, after, "POST", f"{jobs}/run-now", "", None, 501, "NOT_IMPLEMENTED", None, (None, None)
-        ),
+        JournalEntry(5, after, "POST", f"{jobs}/reset", "", None, 501, "NOT_IMPLEMENTED", None, (None, None)),
         JournalEntry(6, after, "GET", "/x", "", None, 401, 401, None, (None, None)),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dirty_equals import IsPartialDict
 
-from tests.emulator.support import Caller, flat_body, graph_body, task
+from tests.emulator.support import NEW_CLUSTER, Caller, flat_body, graph_body, task
 
 _NO_OUTPUT = (
     "Retrieving the output of runs with multiple tasks is not supported. "
@@ -30,6 +30,7 @@ def test_submit_answers_with_the_run_id_alone(caller: Caller, version: str) -> N
     assert caller.post("runs/submit", graph_body(task("a"))) == {"run_id": 400_000_000_000_002}
 
 
+@pytest.mark.parameter("runs/submit", "idempotency_token")
 @pytest.mark.fact("runs.submit.idempotency")
 def test_submit_with_a_known_token_answers_with_the_same_run(caller: Caller) -> None:
     """The second submit makes nothing, whatever version it comes under."""
@@ -175,6 +176,7 @@ def test_list_pages_hold_every_run_once(caller: Caller, count: int) -> None:
     assert found == run_ids
 
 
+@pytest.mark.parameter("runs/list", "active_only", "completed_only")
 def test_list_tells_active_from_completed_runs(caller: Caller) -> None:
     """Each run is in exactly one of the two lists, cancelled ones as soon as they are over."""
     ended = caller.submit()
@@ -195,3 +197,67 @@ def test_list_of_active_runs_is_paged_like_any_other(caller: Caller) -> None:
     first = caller.get("runs/list", active_only="true", limit=2)
     assert [run["run_id"] for run in first["runs"]] == run_ids[:2]
     assert _listed(caller, active_only="true", limit=2, page_token=first["next_page_token"]) == run_ids[2:]
+
+
+@pytest.mark.parameter("runs/list", "page_token", "limit", "offset")
+@pytest.mark.fact("runs.list.prev-page-token")
+def test_list_pages_lead_back(caller: Caller) -> None:
+    """From any page but the first a token leads to the one before, by whatever filter both are listed."""
+    run_ids = _submit_many(caller, 7)
+    first = caller.get("runs/list", limit=3, active_only="true")
+    assert "prev_page_token" not in first
+    second = caller.get("runs/list", limit=3, active_only="true", page_token=first["next_page_token"])
+    third = caller.get("runs/list", limit=3, active_only="true", page_token=second["next_page_token"])
+    assert ("prev_page_token" in third, "next_page_token" in third) == (True, False)
+    back = caller.get("runs/list", limit=3, active_only="true", page_token=third["prev_page_token"])
+    assert [run["run_id"] for run in back["runs"]] == run_ids[3:6]
+    assert (back["has_more"], back["next_page_token"]) == (True, second["next_page_token"])
+    front = caller.get("runs/list", limit=3, active_only="true", page_token=back["prev_page_token"])
+    assert front == first
+    assert "prev_page_token" in caller.get("runs/list", limit=3, offset=1)
+
+
+@pytest.mark.fact("runs.list.prev-page-token")
+def test_list_page_before_nothing_is_empty(caller: Caller) -> None:
+    """A token that leads back to runs that no longer pass the filter still leads forward again."""
+    _submit_many(caller, 3)
+    first = caller.get("runs/list", limit=1)
+    second = caller.get("runs/list", limit=1, page_token=first["next_page_token"])
+    parameters = {"limit": 1, "completed_only": "true", "page_token": second["prev_page_token"]}
+    assert caller.get("runs/list", **parameters).keys() == {"has_more", "next_page_token"}
+
+
+@pytest.mark.parameter("runs/list", "job_id", "run_type", "start_time_from", "start_time_to")
+@pytest.mark.fact("runs.list.filters")
+def test_list_filters(caller: Caller) -> None:
+    """By job, by type, and by a window of start times whose ends are inside."""
+    job_id = caller.post("create", {"tasks": [task("a")]})["job_id"]
+    submitted = caller.submit()
+    caller.workspace.clock.advance("1h")
+    of_job = caller.post("run-now", {"job_id": job_id})["run_id"]
+    times = [caller.run(run_id)["start_time"] for run_id in (submitted, of_job)]
+    assert _listed(caller, job_id=job_id) == [of_job]
+    assert _listed(caller, job_id=caller.run(submitted)["job_id"]) == [submitted]
+    assert _listed(caller, run_type="JOB_RUN") == [of_job]
+    assert _listed(caller, run_type="SUBMIT_RUN") == [submitted]
+    assert _listed(caller, run_type="WORKFLOW_RUN") == []
+    assert _listed(caller, start_time_from=times[0], start_time_to=times[1]) == [of_job, submitted]
+    assert _listed(caller, start_time_from=times[0] + 1) == [of_job]
+    assert _listed(caller, start_time_to=times[1] - 1) == [submitted]
+    assert caller.refusal("GET", "runs/list", run_type="OTHER").error_code == "INVALID_PARAMETER_VALUE"
+
+
+@pytest.mark.parameter("runs/list", "expand_tasks")
+@pytest.mark.fact("runs.list.expand-tasks")
+def test_expanded_list_shows_parameters_too(caller: Caller) -> None:
+    """What runs/get pages, a list shows the first hundred of."""
+    parameters = [{"name": f"p{index}", "default": ""} for index in range(101)]
+    clusters = [{"job_cluster_key": "k", "new_cluster": NEW_CLUSTER}]
+    body = {"tasks": [task("a")], "parameters": parameters, "job_clusters": clusters}
+    job_id = caller.post("create", body)["job_id"]
+    run_id = caller.post("run-now", {"job_id": job_id})["run_id"]
+    [plain] = caller.get("runs/list")["runs"]
+    assert not {"tasks", "job_parameters", "job_clusters", "has_more"} & plain.keys()
+    [expanded] = caller.get("runs/list", expand_tasks="true")["runs"]
+    assert (len(expanded["job_parameters"]), expanded["has_more"]) == (100, True)
+    assert expanded["job_clusters"] == caller.run(run_id)["job_clusters"] == clusters

@@ -3,12 +3,76 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+from typing import Any
 
 import msgspec
 import pytest
-from databricks.sdk.service import jobs
+from databricks.sdk.service import compute, jobs
 
-from dbx_emulator._api.structs import SubmitRun, SubmitTask, TaskFields
+from dbx_emulator._api import structs_jobs, structs_payloads, structs_runs, structs_tasks
+from dbx_emulator._api.structs_jobs import CreateJob, GetJob, RunNow
+from dbx_emulator._api.structs_runs import (
+    CancelAllRuns,
+    CancelRun,
+    DeleteRun,
+    ExportRun,
+    GetRun,
+    GetRunOutput,
+    ListRuns,
+    RepairRun,
+    SubmitRun,
+)
+from dbx_emulator._api.structs_tasks import NewCluster, Task, TaskFields
+
+#: The requests, and the methods of the SDK that make them.
+_REQUESTS: list[tuple[type[msgspec.Struct], Any]] = [
+    (SubmitRun, jobs.JobsAPI.submit),
+    (GetRun, jobs.JobsAPI.get_run),
+    (GetRunOutput, jobs.JobsAPI.get_run_output),
+    (ExportRun, jobs.JobsAPI.export_run),
+    (CancelRun, jobs.JobsAPI.cancel_run),
+    (CancelAllRuns, jobs.JobsAPI.cancel_all_runs),
+    (DeleteRun, jobs.JobsAPI.delete_run),
+    (ListRuns, jobs.JobsAPI.list_runs),
+    (RepairRun, jobs.JobsAPI.repair_run),
+    (CreateJob, jobs.JobsAPI.create),
+    (GetJob, jobs.JobsAPI.get),
+    (RunNow, jobs.JobsAPI.run_now),
+]
+
+#: Fields of requests that the SDK does not have: documented for the endpoint, there to be refused, or of old.
+_NOT_IN_THE_SDK: dict[type[msgspec.Struct], set[str]] = {SubmitRun: {"tags", "job_clusters"}}
+
+#: Objects inside of requests, and the SDK's class of each where its name is another one.
+_CLASSES = {
+    "Dependency": jobs.TaskDependency,
+    "Notifications": jobs.JobEmailNotifications,
+    "NotificationSettings": jobs.TaskNotificationSettings,
+    "Environment": jobs.JobEnvironment,
+    "EnvironmentSpec": compute.Environment,
+    "EnvironmentVariables": jobs.JobEnvironmentVariables,
+    "EnvironmentVariablesSpec": jobs.JobEnvironmentVariablesSpec,
+    "NewCluster": compute.ClusterSpec,
+    "AutoScale": compute.AutoScale,
+    "Library": compute.Library,
+    "JobParameter": jobs.JobParameterDefinition,
+    "LegacyParameters": jobs.RunParameters,
+}
+
+
+def _objects() -> list[type[msgspec.Struct]]:
+    modules = (structs_payloads, structs_tasks, structs_runs, structs_jobs)
+    requests = {struct for struct, _ in _REQUESTS} | {TaskFields}
+    return [
+        each
+        for module in modules
+        for each in vars(module).values()
+        if inspect.isclass(each)
+        and issubclass(each, msgspec.Struct)
+        and each.__module__ == module.__name__
+        and each not in requests
+    ]
 
 
 @pytest.mark.fact("runs.submit.task-types")
@@ -22,17 +86,26 @@ def test_task_types_are_those_of_the_sdk() -> None:
     assert theirs - ours <= later
 
 
-def test_fields_are_those_of_the_sdk() -> None:
+@pytest.mark.fact("jobs.create.fields", "run-now.legacy-parameters")
+@pytest.mark.parametrize(("struct", "method"), _REQUESTS)
+def test_parameters_are_those_of_the_sdk(struct: type[msgspec.Struct], method: Any) -> None:
     """Nothing is decoded under a name that the API does not have, but for the flat form of old."""
-    task_fields = {field.name for field in dataclasses.fields(jobs.SubmitTask)}
-    assert set(SubmitTask.__struct_fields__) <= task_fields
-    flat = set(TaskFields.__struct_fields__)
-    submit = set(SubmitRun.__struct_fields__) - flat
-    # `tags` is documented for the endpoint, `job_clusters` is there to be refused.
-    assert submit <= set(jobs.JobsAPI.submit.__annotations__) | {"job_clusters", "tags"}
+    ours = set(struct.__struct_fields__)
+    if issubclass(struct, TaskFields):
+        ours -= set(TaskFields.__struct_fields__)
+    assert ours - _NOT_IN_THE_SDK.get(struct, set()) <= set(inspect.signature(method).parameters)
 
 
-@pytest.mark.parametrize("struct", [SubmitRun, SubmitTask])
+@pytest.mark.fact("runs.submit.new-cluster")
+@pytest.mark.parametrize("struct", [pytest.param(each, id=each.__name__) for each in _objects()])
+def test_fields_of_objects_are_those_of_the_sdk(struct: type[msgspec.Struct]) -> None:
+    """Objects inside of requests have no field that the SDK's class for it lacks."""
+    name = struct.__name__
+    theirs = _CLASSES.get(name) or getattr(jobs, name)
+    assert set(struct.__struct_fields__) <= {field.name for field in dataclasses.fields(theirs)}
+
+
+@pytest.mark.parametrize("struct", [struct for struct, _ in _REQUESTS] + [Task, NewCluster])
 def test_everything_may_be_left_out(struct: type[msgspec.Struct]) -> None:
     """A missing field is for the validation to judge, not for the decoder."""
     assert isinstance(msgspec.convert({}, struct), struct)

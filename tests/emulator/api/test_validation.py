@@ -6,8 +6,9 @@ import pytest
 from dirty_equals import IsPartialDict
 
 from dbx_emulator import Workspace
-from dbx_emulator._api.structs import SubmitRun, TaskFields
-from dbx_emulator._api.validation import MAX_TASKS
+from dbx_emulator._api.structs_runs import SubmitRun
+from dbx_emulator._api.structs_tasks import TASK_TYPES
+from dbx_emulator._api.validation_tasks import MAX_TASKS
 from tests.emulator.support import (
     NEW_CLUSTER,
     NOTEBOOK,
@@ -43,9 +44,6 @@ def _without(body: Json, *names: str) -> Json:
         pytest.param({"tasks": [{"task_key": "a"}]}, id="task-of-no-type"),
         pytest.param({"tasks": [{"task_key": "a", "spark_jar_task": {}}]}, id="jar"),
         pytest.param({"tasks": [{"task_key": "a", "spark_submit_task": {}}]}, id="spark-submit"),
-        pytest.param(
-            {"tasks": [{"task_key": "a", "spark_python_task": PYTHON}]}, id="python-without-environment"
-        ),
     ],
 )
 def test_task_without_compute_is_refused(caller: Caller, body: Json) -> None:
@@ -57,7 +55,6 @@ def test_task_without_compute_is_refused(caller: Caller, body: Json) -> None:
     "fields",
     [
         pytest.param({"notebook_task": NOTEBOOK}, id="notebook"),
-        pytest.param({"spark_python_task": PYTHON, "environment_key": "e"}, id="python-in-environment"),
         pytest.param({"sql_task": {"warehouse_id": "w"}}, id="sql"),
         pytest.param({"pipeline_task": {"pipeline_id": "p"}}, id="pipeline"),
         pytest.param({"spark_jar_task": {}, "existing_cluster_id": "c"}, id="existing-cluster"),
@@ -223,48 +220,50 @@ def test_task_has_exactly_one_type(caller: Caller, fields: Json) -> None:
     assert (refusal.status_code, refusal.error_code) == (400, "INVALID_PARAMETER_VALUE")
 
 
-@pytest.mark.fact("runs.submit.task-types")
-@pytest.mark.parametrize(
-    "name", sorted(name for name in TaskFields.__struct_fields__ if name.endswith("_task"))
-)
-def test_task_type_is_emulated_or_refused_by_name(caller: Caller, name: str) -> None:
-    """A type whose run differs from plain work is a 501; every other is accepted and shown again."""
-    payload = NOTEBOOK if name == "notebook_task" else {"x": 1}
-    body = {"tasks": [{"task_key": "a", "existing_cluster_id": "c", name: payload}]}
-    if name in ("condition_task", "for_each_task", "run_job_task"):
-        refusal = caller.submit_refusal(body)
-        assert (refusal.status_code, refusal.error_code) == (501, "NOT_IMPLEMENTED")
-        assert name in refusal.message
-    else:
-        assert caller.run(caller.submit(body))["tasks"][0][name] == payload
+#: The least that a task of each type must say.
+_LEAST: dict[str, Json] = {
+    "notebook_task": NOTEBOOK,
+    "spark_python_task": PYTHON,
+    "python_wheel_task": {"package_name": "p", "entry_point": "main"},
+    "pipeline_task": {"pipeline_id": "p"},
+    "sql_task": {"warehouse_id": "w", "query": {"query_id": "q"}},
+    "dbt_task": {"commands": ["dbt run"]},
+    "run_job_task": {"job_id": 5},
+    "condition_task": {"op": "EQUAL_TO", "left": "1", "right": "1"},
+    "for_each_task": {
+        "inputs": "[1]",
+        "task": {"task_key": "each", "existing_cluster_id": "c", "notebook_task": NOTEBOOK},
+    },
+    "clean_rooms_notebook_task": {"clean_room_name": "c", "notebook_name": "n"},
+}
 
 
+@pytest.mark.fact("runs.submit.task-types", "runs.submit.required-fields")
 @pytest.mark.parametrize(
-    ("fields", "status_code"),
-    [
-        pytest.param({"run_if": "ALL_SUCCESS"}, 200, id="all-success"),
-        pytest.param({"run_if": ""}, 200, id="run-if-empty"),
-        pytest.param({"disabled": False}, 200, id="not-disabled"),
-        pytest.param({"run_if": "ALL_DONE"}, 501, id="all-done"),
-        pytest.param({"disabled": True}, 501, id="disabled"),
-    ],
+    "name", [pytest.param(name, marks=pytest.mark.parameter("runs/submit", name)) for name in TASK_TYPES]
 )
-def test_what_is_not_emulated_is_refused_instead_of_done_wrongly(
-    caller: Caller, fields: Json, status_code: int
-) -> None:
-    """A run that would behave otherwise than on the real service is a 501."""
-    reply = caller.reply("POST", "runs/submit", graph_body(task("a", **fields)))
-    assert reply.status_code == status_code
+def test_task_of_each_type_is_shown_again(caller: Caller, name: str) -> None:
+    """What a task of a type must say is asked for by name, and what was said comes back without the rest."""
+    least = _LEAST.get(name, {})
+    compute: Json = {} if name in ("condition_task", "for_each_task") else {"existing_cluster_id": "c"}
+    shown = caller.run(caller.submit({"tasks": [{"task_key": "a", name: least | {"x": 1}} | compute]}))
+    assert shown["tasks"][0][name] == IsPartialDict(least)
+    assert "x" not in shown["tasks"][0][name]
+    for field in least.keys() - {"left", "right", "query", "parameters"}:
+        refusal = caller.submit_refusal(
+            {"tasks": [{"task_key": "a", name: _without(least, field)} | compute]}
+        )
+        assert (refusal.error_code, f"{name}.{field}" in refusal.message) == ("INVALID_PARAMETER_VALUE", True)
 
 
 def test_integral_floats_are_shown_as_integers(caller: Caller) -> None:
-    """What came as 4.0 is an int field and is shown as 4; a real fraction stays one."""
+    """What came as 4.0 is an integer field and is shown as 4."""
     cluster: Json = NEW_CLUSTER | {
         "num_workers": 4.0,
-        "aws_attributes": {"spot_bid_price_percent": [1.0, 1.5]},
+        "autoscale": {"min_workers": "1", "max_workers": 2.0},
     }
     shown = caller.run(caller.submit(flat_body(new_cluster=cluster)))["tasks"][0]["new_cluster"]
-    assert shown == NEW_CLUSTER | {"num_workers": 4, "aws_attributes": {"spot_bid_price_percent": [1, 1.5]}}
+    assert shown == NEW_CLUSTER | {"num_workers": 4, "autoscale": {"min_workers": 1, "max_workers": 2}}
     assert isinstance(shown["num_workers"], int)
 
 
@@ -279,10 +278,10 @@ def test_run_shows_what_belongs_to_it_as_a_whole(caller: Caller) -> None:
     fields: Json = {
         "git_source": {"git_url": "https://x/y", "git_provider": "gitHub"},
         "environments": [{"environment_key": "e"}],
-        "performance_target": "STANDARD",
     }
-    shown = caller.run(caller.submit(graph_body(task("a"), **fields)))
-    assert {name: shown[name] for name in fields} == fields
+    shown = caller.run(caller.submit(graph_body(task("a"), performance_target="STANDARD", **fields)))
+    assert shown == IsPartialDict(fields | {"effective_performance_target": "STANDARD"})
+    assert "performance_target" not in shown
 
 
 _ENOUGH: Json = {"existing_cluster_id": "c", "sql_task": {"warehouse_id": "w"}}
@@ -300,7 +299,7 @@ def test_null_field_is_a_field_left_out(caller: Caller, name: str) -> None:
     ("fields", "parameters"),
     [
         pytest.param(
-            {"notebook_task": NOTEBOOK | {"base_parameters": {"day": "1", "hour": 2}}},
+            {"notebook_task": NOTEBOOK | {"base_parameters": {"day": "1", "hour": "2"}}},
             {"day": "1", "hour": "2"},
             id="notebook",
         ),
@@ -325,7 +324,7 @@ def test_null_field_is_a_field_left_out(caller: Caller, name: str) -> None:
             {"day": "1", "hour": "2"},
             id="command-line",
         ),
-        pytest.param({"sql_task": {"query": {"query_id": "q"}, "parameters": "no list"}}, {}, id="none"),
+        pytest.param({"sql_task": {"warehouse_id": "w", "parameters": {"day": "1"}}}, {}, id="none"),
     ],
 )
 def test_parameters_with_names_are_known_to_scenarios(

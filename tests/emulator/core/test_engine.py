@@ -274,6 +274,7 @@ def test_cancel_of_a_task_leaves_the_others_alone() -> None:
     assert _results(job_run) == [R.CANCELED, R.CANCELED, R.SUCCESS, R.UPSTREAM_CANCELED]
 
 
+@pytest.mark.fact("runs.cancel.blocked")
 def test_cancel_of_a_blocked_task_skips_it_at_once() -> None:
     """A task that waits has nothing to clean up, and what waits for it is skipped with it."""
     engine, _, _ = make_engine()
@@ -316,6 +317,6 @@ def test_illegal_event_leaves_the_record_unchanged(state: LifeCycleState, event:
     timeline, rendered = list(job_run.timeline), {"2.1": b"{}"}
     job_run.rendered.update(rendered)
     with pytest.raises(RuntimeError, match="cannot happen"):
-        engine._apply(job_run, task_run, event, EPOCH_MS + 10_000)
+        engine._machine.apply(job_run, task_run, event, EPOCH_MS + 10_000)
     assert {name: getattr(task_run, name) for name in fields} == before
     assert (job_run.timeline, job_run.rendered) == (timeline, rendered)

@@ -139,6 +139,29 @@ def test_cancelled_run_is_not_retried() -> None:
         assert (job_run.life_cycle_state, job_run.result_state) == (L.TERMINATED, ResultState.CANCELED)
 
 
+def test_task_that_ignores_the_cancel_of_its_run_is_not_retried() -> None:
+    """It fails in a run that is being cancelled, and that is its end."""
+    engine, clock, scenarios = make_engine(timing=_SECONDS)
+    scenarios.add("*", [Outcome(tasks={"a": outcome("CLOUD_FAILURE", on_cancel="ignores")})])
+    job_run = engine.submit(submitted_run(submitted_task("a", max_retries=1), submitted_task("b")))
+    engine.cancel(job_run, None)
+    clock.advance("1h")
+    engine.drain()
+    assert _attempts(job_run) == [("a", 0, "FAILED"), ("b", 0, "CANCELED")]
+
+
+def test_run_goes_on_while_a_task_has_attempts_left_and_ends_with_its_last() -> None:
+    """It is RUNNING while the first attempt is cleaned up, TERMINATING with the last one."""
+    engine, clock, scenarios = make_engine(timing=_SECONDS)
+    scenarios.add("*", [outcome("CLOUD_FAILURE")])
+    job_run = engine.submit(submitted_run(submitted_task("a", max_retries=1)))
+    for seconds, state in ((5, L.RUNNING), (6, L.TERMINATING)):
+        clock.advance(seconds)
+        engine.drain()
+        assert job_run.latest["a"].life_cycle_state is L.TERMINATING
+        assert job_run.life_cycle_state is state
+
+
 def test_run_that_is_going_to_obey_a_cancel_is_not_retried() -> None:
     """It fails before it obeys; what was asked for is known all the same."""
     engine, clock, scenarios = make_engine(timing=_SECONDS)

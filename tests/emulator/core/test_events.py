@@ -44,7 +44,7 @@ def test_heap_forgets_an_event_that_another_replaced() -> None:
     assert (replaced.is_void, replacement.is_void) == (True, False)
     assert heap.next_deadline_ms() == 20
     assert heap.pop_due(30) is replacement
-    assert replacement.task_run.due is None
+    assert replacement.owner.due is None
 
 
 def test_heap_skips_void_events_that_are_due() -> None:

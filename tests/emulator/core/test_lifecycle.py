@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dbx_emulator._core.attempts import terminate
 from dbx_emulator._core.lifecycle import (
     ENDINGS,
     MESSAGES,
@@ -17,13 +16,11 @@ from dbx_emulator._core.lifecycle import (
     TRANSITIONS,
     Event,
     JobRunState,
-    derive_job_run,
     ends_with,
     initial_state,
     mirror_task_run,
     next_state,
 )
-from dbx_emulator._core.runs import TaskRun
 from dbx_emulator._core.states import (
     LifeCycleState,
     ResultState,
@@ -199,143 +196,11 @@ def test_messages_of_active_states() -> None:
     assert {MESSAGES[state] for state in set(MESSAGES) - {L.PENDING, L.RUNNING}} == {""}
 
 
-def _task_runs(*states: tuple[str, str]) -> Sequence[TaskRun]:
-    """Return task runs named a, b, … in the given states; a termination code goes with an end."""
-    _, task_runs = make_runs(*(submitted_task(chr(ord("a") + index)) for index, _ in enumerate(states)))
-    for task_run, (state, code) in zip(task_runs, states, strict=True):
-        task_run.life_cycle_state = L(state)
-        if code:
-            task_run.code = TerminationCode(code)
-            row = TERMINATIONS[task_run.code]
-            task_run.type, task_run.result_state, task_run.end_message = (
-                row.type,
-                row.result_state,
-                row.message,
-            )
-    return task_runs
-
-
-def _derive(task_runs: Sequence[TaskRun], *, is_cancelling: bool = False) -> JobRunState:
-    states = {task_run.life_cycle_state for task_run in task_runs}
-    return derive_job_run(task_runs, states, is_cancelling=is_cancelling)
-
-
-@pytest.mark.parametrize(
-    ("states", "parent"),
-    [
-        pytest.param(["PENDING"], "PENDING", id="one"),
-        pytest.param(["WAITING_FOR_RETRY"], "RUNNING", id="waiting-for-a-retry"),
-        pytest.param(["PENDING", "BLOCKED"], "PENDING", id="pending-and-blocked"),
-        pytest.param(["QUEUED", "BLOCKED"], "QUEUED", id="queued-and-blocked"),
-        pytest.param(["QUEUED", "PENDING"], "PENDING", id="queued-and-pending"),
-        pytest.param(["RUNNING", "PENDING", "QUEUED", "BLOCKED"], "RUNNING", id="one-running"),
-        pytest.param(["TERMINATING", "BLOCKED"], "RUNNING", id="terminating-and-blocked"),
-        pytest.param(["TERMINATED", "PENDING"], "RUNNING", id="terminated-and-pending"),
-        pytest.param(["SKIPPED", "QUEUED"], "RUNNING", id="skipped-and-queued"),
-        pytest.param(["TERMINATED", "TERMINATING"], "TERMINATING", id="last-is-terminating"),
-    ],
-)
-@pytest.mark.fact("runs.get.parent-pending")
-def test_parent_of_active_tasks(states: list[str], parent: str) -> None:
-    """A job run is PENDING with its tasks, RUNNING from the first that left setup behind, until all are over."""
-    derived = _derive(_task_runs(*((state, "") for state in states)), is_cancelling=False)
-    assert derived == JobRunState(L(parent), message=MESSAGES[L(parent)])
-
-
-def test_parent_that_is_to_be_cancelled_is_terminating() -> None:
-    """From the request on, a job run is TERMINATING until its last task is over."""
-    derived = _derive(_task_runs(("TERMINATING", "USER_CANCELED"), ("RUNNING", "")), is_cancelling=True)
-    assert derived == JobRunState(L.TERMINATING)
-
-
-_OK = ("TERMINATED", "SUCCESS")
-_FAILED = ("TERMINATED", "RUN_EXECUTION_ERROR")
-_LOST = ("INTERNAL_ERROR", "CLOUD_FAILURE")
-_SKIPPED = ("SKIPPED", "SKIPPED")
-_CANCELLED = ("TERMINATED", "USER_CANCELED")
-
-
-@pytest.mark.fact("runs.get.parent-failed")
-@pytest.mark.parametrize(
-    ("tasks", "code", "type_", "message"),
-    [
-        pytest.param(
-            [_OK, _FAILED],
-            "RUN_EXECUTION_ERROR",
-            "CLIENT_ERROR",
-            "Task b failed with message: Workload failed, see run output for details.",
-            id="task-failed",
-        ),
-        pytest.param(
-            [_FAILED, _SKIPPED],
-            "RUN_EXECUTION_ERROR",
-            "CLIENT_ERROR",
-            "Task a failed with message: Workload failed, see run output for details."
-            " This caused all downstream tasks to get skipped.",
-            id="downstream-skipped",
-        ),
-        pytest.param(
-            [_OK, _LOST, _FAILED], "CLOUD_FAILURE", "CLOUD_FAILURE", None, id="first-failure-counts"
-        ),
-        pytest.param(
-            [_CANCELLED, _FAILED], "RUN_EXECUTION_ERROR", "CLIENT_ERROR", None, id="beside-a-cancelled"
-        ),
-    ],
-)
-def test_parent_of_a_failed_task_is_an_internal_error(
-    tasks: list[tuple[str, str]], code: str, type_: str, message: str | None
-) -> None:
-    """One failed task makes the run INTERNAL_ERROR and FAILED over tasks that are TERMINATED."""
-    derived = _derive(_task_runs(*tasks), is_cancelling=False)
-    expected = (L.INTERNAL_ERROR, code, type_, ResultState.FAILED)
-    assert (derived.life_cycle_state, derived.code, derived.type, derived.result_state) == expected
-    if message is not None:
-        assert derived.message == message
-
-
-@pytest.mark.parametrize(
-    ("tasks", "is_cancelling"),
-    [
-        pytest.param([_CANCELLED, _CANCELLED], True, id="whole-run"),
-        pytest.param([_FAILED, _CANCELLED], True, id="whole-run-after-a-failure"),
-        pytest.param([_OK, _CANCELLED], False, id="only-a-task"),
-    ],
-)
-def test_parent_of_cancelled_tasks_is_cancelled(*, tasks: list[tuple[str, str]], is_cancelling: bool) -> None:
-    """A user's cancel shows on the run, unless a task failed and only another was cancelled."""
-    assert _derive(_task_runs(*tasks), is_cancelling=is_cancelling) == JobRunState(
-        L.TERMINATED,
-        TerminationCode.USER_CANCELED,
-        TerminationType.SUCCESS,
-        ResultState.CANCELED,
-        "Run cancelled by user",
-    )
-
-
-def test_parent_whose_cancel_came_too_late_keeps_its_outcome() -> None:
-    """A cancel that no task felt changes nothing."""
-    assert _derive(_task_runs(_OK, _OK), is_cancelling=True) == JobRunState(
-        L.TERMINATED, TerminationCode.SUCCESS, TerminationType.SUCCESS, ResultState.SUCCESS
-    )
-
-
-def test_parent_of_tasks_that_all_were_skipped_is_skipped() -> None:
-    """Where nothing was executed, the run ended as its first task did."""
-    task_runs = _task_runs(("SKIPPED", "MAX_CONCURRENT_RUNS_EXCEEDED"), _SKIPPED)
-    assert _derive(task_runs) == mirror_task_run(task_runs[0])
-
-
-@pytest.mark.parametrize("first", [_OK, _FAILED, _LOST, _SKIPPED, _CANCELLED])
-@pytest.mark.parametrize("second", [_OK, _FAILED, _LOST, _CANCELLED])
-def test_parent_succeeds_only_if_all_tasks_do(first: tuple[str, str], second: tuple[str, str]) -> None:
-    """A run over which something failed or was cancelled is no success; what was skipped alone spoils none."""
-    derived = _derive(_task_runs(first, second), is_cancelling=False)
-    assert (derived.result_state is ResultState.SUCCESS) is ({first, second} <= {_OK, _SKIPPED})
-
-
 def test_mirror_shows_no_result_before_the_end() -> None:
     """A flat run that is TERMINATING knows its code and does not show a result yet."""
-    [task_run] = _task_runs(("TERMINATING", "RUN_EXECUTION_ERROR"))
+    _, [task_run] = make_runs(submitted_task())
+    task_run.life_cycle_state = L.TERMINATING
+    terminate(task_run, TerminationCode.RUN_EXECUTION_ERROR)
     assert mirror_task_run(task_run) == JobRunState(
         L.TERMINATING, TerminationCode.RUN_EXECUTION_ERROR, TerminationType.CLIENT_ERROR, None, ""
     )

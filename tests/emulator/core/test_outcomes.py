@@ -218,3 +218,28 @@ def test_fate_goes_attempt_by_attempt_and_repeats_the_last() -> None:
     whole = Outcome(termination_code="DRIVER_ERROR", retries=[lost, Outcome()])
     fate = whole.fate_of("any")
     assert [fate.of_attempt(number) for number in range(4)] == [whole, lost, Outcome(), Outcome()]
+
+
+def test_single_iterations_have_fates_of_their_own() -> None:
+    """Named by task key and index, or by a glob over both; the others go as their task does."""
+    third, rest, task = Outcome(run="1m"), Outcome(run="2m"), Outcome(run="3m")
+    whole = Outcome(tasks={"load/2": third, "load/1*": rest, "load": task})
+    fate = whole.fate_of("load")
+    assert fate.of_attempt(0) is task
+    assert fate.of_iteration("load/0") is fate
+    assert fate.of_iteration("load/2") == Fate((third,))
+    assert [fate.of_iteration(f"load/{index}").of_attempt(0) for index in (1, 17)] == [rest, rest]
+    assert whole.fate_of("store").of_attempt(0) is whole
+
+
+def test_task_that_took_too_long_may_have_further_attempts() -> None:
+    """Whether the service makes them depends on the task."""
+    outcome = Outcome(termination_code="CANCELED", retries=[Outcome()])
+    assert outcome.fate_of("a").of_attempt(1) == Outcome()
+
+
+@pytest.mark.parametrize("values", [["rows"], {1: "rows"}])
+def test_values_are_told_by_key(values: Any) -> None:
+    """Anything else is refused."""
+    with pytest.raises(UsageError, match=r"values: .* no mapping; write values="):
+        Outcome(values=values)

@@ -12,6 +12,7 @@ from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.outcomes import Outcome
 from dbx_emulator._core.runs import SubmittedRun
 from dbx_emulator._core.scenarios import Claim, Match, Scenario, Scenarios
+from dbx_emulator._core.submitted import ForEach
 from tests.emulator.support import outcome, submitted_run, submitted_task
 
 _LOST = outcome("CLOUD_FAILURE")
@@ -346,3 +347,30 @@ def test_claim_tells_whom_to_call() -> None:
     scenarios.add("*", [outcome()], on_success=one)
     scenarios.add("other", [outcome()], on_success=one)
     assert _claim(scenarios, "etl").on_success == [one]
+
+
+def _for_each(*, key: str = "each", **fields: Any) -> SubmittedRun:
+    return submitted_run(submitted_task(key, work=ForEach("[1]", submitted_task("load", **fields))))
+
+
+def test_scenario_reaches_the_task_that_is_repeated() -> None:
+    """By its own key and by its parameters; a task that the outcome names may be an iteration of it."""
+    scenarios = Scenarios()
+    scenarios.add(Match(task_key="load", parameters={"day": "mon"}), [Outcome(tasks={"load/0": _LOST})])
+    claim = _claim(scenarios, _for_each(parameters={"day": "mon"}))
+    assert claim.fates.keys() == {"load"}
+    assert claim.fates["load"].of_iteration("load/0").of_attempt(0) is _LOST
+    assert claim.notes == []
+    assert _claim(scenarios, _for_each()).fates == {}
+
+
+def test_scenario_for_the_whole_run_has_the_repeated_task_too() -> None:
+    """Nothing is left for scenarios that were added before; an iteration of no such task is noted."""
+    scenarios = Scenarios()
+    first = scenarios.add("*", [outcome()])
+    scenarios.add("*", [Outcome(tasks={"lode/0": _LOST})])
+    claim = _claim(scenarios, _for_each())
+    assert claim.fates.keys() == {"each", "load"}
+    assert first.matched == 0
+    [note] = claim.notes
+    assert "'lode/0', and the run has each, load" in note

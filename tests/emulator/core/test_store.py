@@ -6,6 +6,7 @@ import pytest
 
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.store import RunStore
+from dbx_emulator._core.submitted import ForEach
 from tests.emulator.support import make_engine, submitted_run, submitted_task
 
 
@@ -73,6 +74,47 @@ def test_active_runs_leave_when_they_end() -> None:
     assert [run for _, run in engine.store.newest_first(active_only=True)] == active[::-1]
     assert [run for _, run in engine.store.newest_first(before=2, active_only=True)] == active[:1]
     assert len(engine.store) == 3
+
+
+def test_deleted_run_is_gone_everywhere() -> None:
+    """By its id, by those of its task runs and iterations, and in the order of creation; the others stay."""
+    engine, clock, _ = make_engine()
+    each = submitted_task("each", has_new_cluster=False, work=ForEach("[1, 2]", submitted_task("load")))
+    deleted, kept = engine.submit(submitted_run(each)), engine.submit(submitted_run(is_flat=True))
+    flat = engine.submit(submitted_run(is_flat=True))
+    clock.advance("1d")
+    engine.drain()
+    iterations = deleted.latest["each"].iterations
+    engine.delete(deleted)
+    engine.delete(flat)
+    task_runs = [*deleted.task_runs, *iterations, *flat.task_runs]
+    assert len(task_runs) == 4
+    gone = [deleted.run_id, *(task_run.run_id for task_run in task_runs)]
+    assert [engine.store.find(run_id) for run_id in gone] == [None] * 5
+    assert list(engine.store.newest_first()) == [(1, kept)]
+    assert (len(engine.store), deleted.is_deleted, kept.is_deleted) == (1, True, False)
+    later = engine.submit(submitted_run())
+    assert list(engine.store.newest_first()) == [(3, later), (1, kept)]
+    assert list(engine.store.newest_first(before=3)) == [(1, kept)]
+
+
+def test_reopened_run_keeps_its_place() -> None:
+    """A run that is repaired is active again, and as old as it was."""
+    engine, clock, _ = make_engine()
+    first = engine.submit(submitted_run())
+    clock.advance("1d")
+    second = engine.submit(submitted_run())
+    engine.repair(first, {"only"})
+    assert engine.store.active() == [first, second]
+    assert [run for _, run in engine.store.newest_first(active_only=True)] == [second, first]
+
+
+def test_ids_of_repairs_are_their_own() -> None:
+    """They differ, and look like the service's."""
+    engine, _, _ = make_engine()
+    first, second = engine.store.new_repair_id(), engine.store.new_repair_id()
+    assert first != second
+    assert all(10**14 < each < 2**53 for each in (first, second))
 
 
 def test_ids_can_start_elsewhere() -> None:
