@@ -42,9 +42,13 @@ RINGS: dict[str, set[str]] = {
         "dbx_emulator._core",
         "dbx_emulator._api",
         "dbx_emulator.doors",
+        "dbx_emulator.agenda",
         "dbx_emulator.catalogue",
+        "dbx_emulator.runs_view",
         "dbx_emulator.scenario_files",
     },
+    "dbx_emulator.agenda": {"dbx_emulator._core"},
+    "dbx_emulator.runs_view": {"dbx_emulator._core"},
     "dbx_emulator.workspaces": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.workspace"},
     "dbx_emulator.failure_report": {"dbx_emulator._core", "dbx_emulator.workspace"},
     "dbx_emulator.pytest_plugin": {

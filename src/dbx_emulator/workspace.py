@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,13 @@ from dbx_emulator._core.faults import Faults, Gate, Profile
 from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.outcomes import Timing
 from dbx_emulator._core.principals import Principal
-from dbx_emulator._core.runs import JobRun, TaskRun
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
+from dbx_emulator.agenda import WorkspaceAgenda
 from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
+from dbx_emulator.runs_view import RunsView
 
 if TYPE_CHECKING:
     from respx import Router
@@ -48,7 +49,6 @@ __all__ = [
     "DEFAULT_TOKEN",
     "DEFAULT_URL",
     "DEFAULT_WORKSPACE_ID",
-    "RunsView",
     "Workspace",
 ]
 
@@ -131,7 +131,8 @@ class Workspace:
             clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=self.draws
         )
         self._stall = StallGuard(self.clock, who=describe_caller)
-        self.clock.attach(_Agenda(self._engine, self._lock, self._call_back))
+        self._agenda = WorkspaceAgenda(self._engine, self._lock)
+        self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
         service = Service(
             engine=self._engine,
@@ -250,18 +251,9 @@ class Workspace:
             finally:
                 self.gate.let_go()
         self.gate.settle_held()
-        self._call_back()
+        self._agenda.call_back()
         self.clock.make_planned_move()
         return reply
-
-    def _call_back(self) -> None:
-        """Call, without the lock, whom scenarios want called about runs that succeeded."""
-        while self._engine.to_call:
-            with self._lock:
-                if not self._engine.to_call:
-                    return
-                call, job_run = self._engine.to_call.popleft()
-            call(job_run)
 
     def hold(self, name: str) -> AbstractContextManager[None]:
         """Return a context in which a request from a socket keeps sleepers from moving time."""
@@ -397,76 +389,6 @@ class Workspace:
         from dbx_emulator.doors.server import serve_in_thread
 
         return serve_in_thread(self, port=port, tls=tls)
-
-
-class _Agenda:
-    """What is due in a workspace, for its clock."""
-
-    def __init__(
-        self, engine: Engine, lock: AbstractContextManager[bool], call_back: Callable[[], None]
-    ) -> None:
-        self._engine = engine
-        self._lock = lock
-        self._call_back = call_back
-
-    def next_deadline_ms(self) -> int | None:
-        with self._lock:
-            return self._engine.next_deadline_ms()
-
-    def settle(self) -> None:
-        """Let happen what is due, so that a run in hand shows its state after the clock was moved."""
-        with self._lock:
-            self._engine.drain()
-        self._call_back()
-
-    def find_run(self, run_id: int) -> JobRun | TaskRun | None:
-        with self._lock:
-            found = self._engine.store.find(run_id)
-        if found is None:
-            return None
-        job_run, task_run = found
-        return job_run if task_run is None or job_run.is_flat else task_run
-
-
-class RunsView:
-    """The runs of a workspace, as they are at its present.
-
-    Looking at them lets everything happen first that is due.
-    """
-
-    def __init__(self, engine: Engine, lock: AbstractContextManager[bool]) -> None:
-        self._engine = engine
-        self._lock = lock
-
-    def __len__(self) -> int:
-        return len(self._engine.store)
-
-    def __getitem__(self, run_id: int | str) -> JobRun:
-        """Return the job run with that id, or the one above the task run with that id.
-
-        Raises:
-            UsageError: There is no such run.
-        """
-        with self._lock:
-            self._engine.drain()
-            found = self._engine.store.find(int(run_id)) if str(run_id).isdecimal() else None
-        if found is None:
-            raise UsageError(f"run {run_id} does not exist; the workspace has {len(self)} runs")
-        return found[0]
-
-    def __iter__(self) -> Iterator[JobRun]:
-        """Yield the job runs, oldest first."""
-        with self._lock:
-            self._engine.drain()
-            newest_first = [job_run for _, job_run in self._engine.store.newest_first()]
-        return reversed(newest_first)
-
-    @property
-    def active(self) -> list[JobRun]:
-        """The job runs that are not over, oldest first."""
-        with self._lock:
-            self._engine.drain()
-            return self._engine.store.active()
 
 
 def _parse_host(url: str) -> tuple[str, str]:

@@ -126,7 +126,7 @@ class Dispatcher:
             error_code=answer.error_code,
             fault=None if fault is None else fault.kind,
             states=(call.state_before, None if job_run is None else job_run.life_cycle_state),
-            note=answer.note,
+            note=_note(answer, call),
         )
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
@@ -179,6 +179,13 @@ class Dispatcher:
     def _refuse(self, error: ApiError, path: str = "") -> Answer:
         request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
         return Answer(error_reply(error, request_id=request_id, path=path), error.error_code)
+
+
+def _note(answer: Answer, call: Call) -> str | None:
+    """Return what the author of a test may want to know about a call."""
+    if not call.notes:
+        return answer.note
+    return "; ".join([*([answer.note] if answer.note else []), *call.notes])
 
 
 def bearer_token(request: Request) -> str | None:

@@ -59,6 +59,7 @@ def submit_run(call: Call) -> bytes:
         call.job_run = call.service.engine.submit(submitted, principal=call.principal)
     except TokenOfDeletedRun:
         raise token_of_deleted_run() from None
+    call.notes.extend(call.job_run.notes)
     return b'{"run_id":%d}' % call.job_run.run_id
 
 

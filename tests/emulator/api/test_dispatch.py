@@ -207,3 +207,24 @@ def test_any_request_has_an_answer_and_loses_no_run(
     assert b"<html>" in reply.body or reply.body == b"" or isinstance(json.loads(reply.body), dict)
     assert reply.status_code in (200, 400, 401, 403, 404, 501)
     assert Caller(workspace).run(run_id)["run_id"] == run_id
+
+
+def test_journal_notes_what_was_ignored(workspace: Workspace) -> None:
+    """A field that the API does not know changes nothing, and whoever looks for a typo finds it."""
+    caller = Caller(workspace)
+    caller.submit(flat_body(run_nmae="typo"))
+    caller.get("runs/list", active_onyl="true")
+    caller.submit(flat_body())
+    assert [entry.note is not None for entry in workspace.journal] == [True, True, False]
+    assert "run_nmae" in str(workspace.journal[0].note)
+    assert "active_onyl" in str(workspace.journal[1].note)
+
+
+def test_journal_notes_what_looks_like_a_mistake_about_a_run(workspace: Workspace) -> None:
+    """Beside what a fault has to say, and beside fields that were ignored."""
+    caller = Caller(workspace)
+    workspace.scenarios.add("nobody", [Outcome()], name="lost")
+    caller.submit(flat_body("nightly#lots", run_nmae="typo"))
+    note = str(workspace.journal[0].note)
+    assert "run_nmae" in note
+    assert "there is none (nearest: lost)" in note
