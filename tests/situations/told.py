@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from tests.situations import access, calls, lives
+from tests.situations import access, calls, letters, lives
 from tests.situations.situation import Situation, situations_of
 
 __all__ = ["SITUATIONS"]
 
-SITUATIONS: list[Situation] = [each for module in (lives, calls, access) for each in situations_of(module)]
+SITUATIONS: list[Situation] = [
+    each for module in (lives, calls, access, letters) for each in situations_of(module)
+]

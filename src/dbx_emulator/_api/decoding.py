@@ -181,13 +181,13 @@ def unknown_in_body(body: bytes, struct: type[object]) -> list[str]:
 def unknown_in_query(query: str, body: bytes, struct: type[object]) -> list[str]:
     """Return a note for each parameter that `struct` does not have."""
     notes = _unknown_in_query(query, cast("Hashable", struct))
-    return [*notes, *unknown_in_body(body, struct)] if body else notes
+    return [*notes, *(unknown_in_body(body, struct) if body else ())]
 
 
 @functools.lru_cache(maxsize=4_096)
-def _unknown_in_query(query: str, struct: Hashable) -> list[str]:
+def _unknown_in_query(query: str, struct: Hashable) -> tuple[str, ...]:
     found = _unknown(dict(parse_qsl(query, keep_blank_values=True)), struct)
-    return [f"ignored parameter: {name}" for name in found]
+    return tuple(f"ignored parameter: {name}" for name in found)
 
 
 def _unknown(value: object, struct: object, place: str = "") -> Iterator[str]:
