@@ -22,17 +22,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Note which facts a passed test witnesses."""
+    """Write on a report which facts its test witnesses; of a worker, the report is all that gets back."""
     report: pytest.TestReport = yield  # type: ignore[assignment] # what pluggy sends back
-    if report.when == "call" and report.passed:
-        for marker in item.iter_markers("fact"):
-            _passed.update(marker.args)
+    for marker in item.iter_markers("fact"):
+        report.user_properties.extend(("fact", fact) for fact in marker.args)
     return report  # type: ignore[return-value] # what pluggy wants back
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which facts a passed test witnesses."""
+    if report.when == "call" and report.passed:
+        _passed.update(str(value) for name, value in report.user_properties if name == "fact")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if a fact went without a witness."""
-    if not session.config.getoption("--facts"):
+    if not session.config.getoption("--facts") or hasattr(session.config, "workerinput"):
         return
     from tests.fidelity.ledger import read_facts
 
