@@ -23,7 +23,7 @@ from dbx_emulator._core.scenarios import Match, Scenario
 from tests.emulator.scenario_values import scenarios
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(scenario=scenarios())
 def test_plain_data_and_values_are_the_same(scenario: Scenario) -> None:
     """A scenario that is described and read again is the same, also when it went over the wire."""
@@ -203,7 +203,7 @@ def test_all_mistakes_of_a_file_are_told_at_once() -> None:
 _NAMES = st.sampled_from(["scenarios", "name", "match", "outcomes", "run", "tasks", "retries"])
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None)
 @given(
     data=st.recursive(
         st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(_NAMES, inner)
