@@ -32,6 +32,7 @@ from dbx_emulator.agenda import WorkspaceAgenda
 from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.doors.missing import needs
+from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Workspace:
         client_secret: str = DEFAULT_CLIENT_SECRET,
         notebook_environments: bool = True,
     ) -> None:
-        self.url, self.host = _parse_host(host)
+        self.url, self.host = parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
         if not (client_id and client_secret):
@@ -134,24 +135,9 @@ class Workspace:
         self._agenda = WorkspaceAgenda(self._engine, self._lock)
         self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
-        service = Service(
-            engine=self._engine,
-            codec=Codec(url=self.url, workspace_id=workspace_id),
-            control=Control(
-                clock=self.clock,
-                scenarios=self.scenarios,
-                faults=self.faults,
-                tokens=self._tokens,
-                journal=self.journal,
-                unlocked=self._unlocked,
-            ),
-            host_metadata=render_host_metadata(url=self.url, workspace_id=workspace_id),
-            workspace_id=workspace_id,
-            url=self.url,
-            credentials=Credentials(client_id, client_secret),
-            rules=Rules(allows_notebook_environment=notebook_environments),
+        self._dispatcher = Dispatcher(
+            service=self._service(Rules(allows_notebook_environment=notebook_environments))
         )
-        self._dispatcher = Dispatcher(service=service)
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
@@ -228,6 +214,27 @@ class Workspace:
             self._engine.store.start_ids_at(profile.first_run_id)
         for match, outcome in profile.scenarios:
             self.scenarios.add(match, [outcome])
+
+    def _service(self, rules: Rules) -> Service:
+        """Return what the handlers work on."""
+        control = Control(
+            clock=self.clock,
+            scenarios=self.scenarios,
+            faults=self.faults,
+            tokens=self._tokens,
+            journal=self.journal,
+            unlocked=self._unlocked,
+        )
+        return Service(
+            engine=self._engine,
+            codec=Codec(url=self.url, workspace_id=self.workspace_id),
+            control=control,
+            host_metadata=render_host_metadata(url=self.url, workspace_id=self.workspace_id),
+            workspace_id=self.workspace_id,
+            url=self.url,
+            credentials=Credentials(self.client_id, self.client_secret),
+            rules=rules,
+        )
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
@@ -389,13 +396,3 @@ class Workspace:
         from dbx_emulator.doors.server import serve_in_thread
 
         return serve_in_thread(self, port=port, tls=tls)
-
-
-def _parse_host(url: str) -> tuple[str, str]:
-    """Return a workspace's URL without trailing slash, and its host with port."""
-    scheme, separator, host = url.rstrip("/").lower().partition("://")
-    # As clients write it: without the port that goes without saying.
-    host = host.removesuffix({"http": ":80", "https": ":443"}.get(scheme, ""))
-    if not separator or scheme not in ("http", "https") or not host or set(host) & set("/?#@ "):
-        raise UsageError(f"host: {url!r} is no URL of a workspace; write 'https://name.cloud.databricks.com'")
-    return f"{scheme}://{host}", host
