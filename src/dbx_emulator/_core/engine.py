@@ -77,8 +77,8 @@ class Engine:
         if clock.policy != "per-poll" or job_run.is_terminal:
             return
         deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
-        if deadline_ms is not None:
-            clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
+        assert deadline_ms is not None, "something is to come for an active run, or for one that it waits for"
+        clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")
 
     def submit(self, submitted: SubmittedRun, *, principal: Principal = Principal.USER) -> JobRun:
         """Make a run, or return the one that was made with the same idempotency token.
