@@ -20,6 +20,7 @@ class WorkspaceAgenda:
 
     def __init__(self, engine: Engine, lock: AbstractContextManager[bool]) -> None:
         self._engine = engine
+        self._to_call = engine.to_call
         self._lock = lock
 
     def next_deadline_ms(self) -> int | None:
@@ -35,11 +36,11 @@ class WorkspaceAgenda:
 
     def call_back(self) -> None:
         """Call, without the lock, whom scenarios want called about runs that succeeded."""
-        while self._engine.to_call:
+        while self._to_call:
             with self._lock:
-                if not self._engine.to_call:
+                if not self._to_call:
                     return
-                call, job_run = self._engine.to_call.popleft()
+                call, job_run = self._to_call.popleft()
             call(job_run)
 
     def find_run(self, run_id: int) -> JobRun | TaskRun | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from dbx_emulator._api.codec import Codec, Version
@@ -77,7 +77,7 @@ class Call:
     principal: Principal = Principal.USER
     job_run: JobRun | None = None
     state_before: LifeCycleState | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
     def parameters(self, struct: type[T]) -> T:
         """Return the parameters of a GET.

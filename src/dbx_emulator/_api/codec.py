@@ -75,7 +75,7 @@ class Codec:
         if view.page_token and view.version != "2.2":
             view = view._replace(page_token="")
         run_id = job_run.run_id if task_run is None else task_run.run_id
-        key = f"{run_id}/{view}"
+        key = (run_id, view)
         if (rendered := job_run.rendered.get(key)) is not None:
             return rendered
         if task_run is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -178,10 +178,10 @@ def unknown_in_body(body: bytes, struct: type[object]) -> list[str]:
     return [f"ignored field: {place}" for place in dict.fromkeys(found)]
 
 
-def unknown_in_query(query: str, body: bytes, struct: type[object]) -> list[str]:
+def unknown_in_query(query: str, body: bytes, struct: type[object]) -> Sequence[str]:
     """Return a note for each parameter that `struct` does not have."""
     notes = _unknown_in_query(query, cast("Hashable", struct))
-    return [*notes, *(unknown_in_body(body, struct) if body else ())]
+    return [*notes, *unknown_in_body(body, struct)] if body else notes
 
 
 @functools.lru_cache(maxsize=4_096)

@@ -50,7 +50,7 @@ def run_now(call: Call) -> bytes:
         )
     except TokenOfDeletedRun:
         raise token_of_deleted_run() from None
-    call.notes.extend(call.job_run.notes)
+    call.notes = [*call.notes, *call.job_run.notes]
     run_id = call.job_run.run_id
     return b'{"run_id":%d,"number_in_job":%d}' % (run_id, run_id)
 

@@ -59,7 +59,7 @@ def submit_run(call: Call) -> bytes:
         call.job_run = call.service.engine.submit(submitted, principal=call.principal)
     except TokenOfDeletedRun:
         raise token_of_deleted_run() from None
-    call.notes.extend(call.job_run.notes)
+    call.notes = [*call.notes, *call.job_run.notes]
     return b'{"run_id":%d}' % call.job_run.run_id
 
 
@@ -75,12 +75,9 @@ def get_run(call: Call) -> bytes:
     """Answer GET runs/get, for the id of a job run or of a task run."""
     parameters = call.parameters(GetRun)
     job_run, task_run = find_run(call, parameters.run_id)
-    view = View(
-        call.version,
-        with_history=parameters.include_history,
-        with_resolved_values=parameters.include_resolved_values,
-        page_token=parameters.page_token,
-    )
+    history, resolved = parameters.include_history, parameters.include_resolved_values
+    # By place: this is what a client that polls waits for, and names cost as much as the rest.
+    view = View(call.version, history, resolved, parameters.page_token)
     call.service.engine.polled(job_run)
     return call.service.codec.get_run(job_run, task_run, view)
 

@@ -33,22 +33,19 @@ class Engine:
         timing: How long stages take where no scenario says otherwise.
         scenarios: What happens to runs; consulted when one is created.
         draws: Where chance comes from.
+
+    Attributes:
+        store: The jobs and runs.
+        to_call: Whom somebody has to call, with which run, because the run succeeded; oldest first.
     """
 
     def __init__(
         self, *, clock: Clock, timing: Timing, scenarios: Scenarios, draws: Draws | None = None
     ) -> None:
         self._machine = Machine(clock=clock, timing=timing, scenarios=scenarios, draws=draws or Draws())
-
-    @property
-    def store(self) -> RunStore:
-        """The jobs and runs."""
-        return self._machine.store
-
-    @property
-    def to_call(self) -> deque[tuple[OnSuccess, JobRun]]:
-        """Whom somebody has to call, with which run, because the run succeeded; oldest first."""
-        return self._machine.to_call
+        self._is_moved_by_polls = clock.policy == "per-poll"
+        self.store: RunStore = self._machine.store
+        self.to_call: deque[tuple[OnSuccess, JobRun]] = self._machine.to_call
 
     def drain(self) -> int:
         """Let everything happen that is due by now, in order, and return what it took for now."""
@@ -73,9 +70,9 @@ class Engine:
 
     def polled(self, job_run: JobRun) -> None:
         """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
-        clock = self._machine.clock
-        if clock.policy != "per-poll" or job_run.is_terminal:
+        if not self._is_moved_by_polls or job_run.is_terminal:
             return
+        clock = self._machine.clock
         deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()
         assert deadline_ms is not None, "something is to come for an active run, or for one that it waits for"
         clock.plan_move(deadline_ms, who=f"a poll of run {job_run.run_id}")

@@ -5,7 +5,7 @@ Owns what is known of a run. It decides nothing: the engine changes records, the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -277,7 +277,7 @@ class JobRun:
     on_success: list[OnSuccess] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)
-    rendered: dict[str, bytes] = field(default_factory=dict)
+    rendered: dict[Hashable, bytes] = field(default_factory=dict)
 
     @property
     def run_name(self) -> str:

@@ -155,7 +155,7 @@ def test_unknown_fields_are_noted_with_their_places() -> None:
         "ignored parameter: color",
         "ignored field: tone",
     ]
-    assert unknown_in_query("run_id=5", b"", GetRun) == []
+    assert list(unknown_in_query("run_id=5", b"", GetRun)) == []
 
 
 @pytest.mark.parametrize(
