@@ -67,12 +67,16 @@ class Dispatcher:
         except ApiError as error:
             deliver = partial(self._refuse, error, path)
         else:
+            if seen is None:
+                # What a client that polls waits for, unless somebody armed a fault.
+                answer = self._deliver(route, call, path)
+                self._record(route, call, path, answer, None)
+                return answer.reply
             deliver = partial(self._deliver, route, call, path)
-            if seen is not None:
-                seen.principal = call.principal.value
-                # Asked even if one has struck already: every rule counts every call.
-                late = self._faults.striking(seen)
-                fault = fault or late
+            seen.principal = call.principal.value
+            # Asked even if one has struck already: every rule counts every call.
+            late = self._faults.striking(seen)
+            fault = fault or late
         if fault is None or seen is None:
             answer = deliver()
             if seen is not None and answer.error_code is None:
