@@ -182,6 +182,8 @@ def _make_workspace(node: pytest.Item, given: dict[str, dict[str, Any]]) -> Work
         workspace.load_scenarios(node.path.parent / file)
     profiles = given["faults"].get("profiles", ())
     workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
+    if files or profiles:
+        workspace.start_here()
     return workspace
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dbx_emulator._api.scenario_data import describe_scenario, read_match, read_scenario, read_scenarios
+from dbx_emulator._api.snapshots import Snapshots
 from dbx_emulator._api.structs import (
     AddFault,
     ApplyProfiles,
@@ -66,6 +67,8 @@ class Control:
         faults: What happens to calls.
         tokens: What opens the workspace.
         journal: What was called.
+        snapshots: What all of this knows together.
+        make_another: Makes a workspace as this one was made, and returns its snapshots.
         unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
             whoever lives by it, other workspaces included.
     """
@@ -78,6 +81,8 @@ class Control:
         faults: Faults,
         tokens: Tokens,
         journal: Journal,
+        snapshots: Snapshots,
+        make_another: Callable[[], Snapshots],
         unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.clock = clock
@@ -86,6 +91,50 @@ class Control:
         self.faults = faults
         self.tokens = tokens
         self.journal = journal
+        self._snapshots = snapshots
+        self._make_another = make_another
+        self._start: bytes | None = None
+
+    def snapshot(self) -> bytes:
+        """Return all that the workspace knows, as JSON.
+
+        Raises:
+            UsageError: Something of it is code, which cannot be written down.
+        """
+        return self._snapshots.take()
+
+    def restore(self, snapshot: bytes | str) -> None:
+        """Make the workspace what it was, or one made alike was, when a snapshot was taken.
+
+        Raises:
+            UsageError: It is no such snapshot, or time cannot go back. Then nothing was changed.
+        """
+        self._snapshots.restore(snapshot)
+        self._tell_time()
+
+    def start_here(self) -> None:
+        """Let `reset` come back to how the workspace is now, and not to how it was made.
+
+        Raises:
+            UsageError: Something of it is code, which cannot be written down.
+        """
+        self._start = self._snapshots.take()
+
+    def reset(self) -> None:
+        """Make the workspace what it was at its start.
+
+        Raises:
+            UsageError: Time cannot go back.
+        """
+        if self._start is None:
+            self._snapshots.become(self._make_another())
+            self._tell_time()
+        else:
+            self.restore(self._start)
+
+    def _tell_time(self) -> None:
+        with self._unlocked():
+            self.clock.moved()
 
     def describe_clock(self) -> JsonObject:
         """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""

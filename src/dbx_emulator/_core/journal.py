@@ -6,7 +6,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol, overload
+from typing import ClassVar, NamedTuple, Protocol, overload
 
 __all__ = ["Journal", "JournalEntry", "Said", "Told"]
 
@@ -123,6 +123,9 @@ class Journal(Sequence[JournalEntry]):
         limit: How many entries are kept; the oldest are dropped.
         real_ms: The clock on the wall, in epoch milliseconds.
     """
+
+    #: What of it a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_entries", "_sequence")
 
     def __init__(self, *, limit: int = 10_000, real_ms: Callable[[], int] = lambda: 0) -> None:
         self._entries: deque[JournalEntry] = deque(maxlen=limit)

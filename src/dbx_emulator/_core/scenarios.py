@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.errors import UsageError, nearest
@@ -171,6 +171,9 @@ class Scenarios:
         draws: Where chance comes from.
         catalogue: Scenarios that come with the emulator, by name.
     """
+
+    #: What of them a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_scenarios", "_from_catalogue")
 
     def __init__(
         self, *, draws: Draws | None = None, catalogue: Mapping[str, Scenario] = MappingProxyType({})
