@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Credentials, Service
@@ -38,6 +38,9 @@ from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
 from dbx_emulator.ways_back import WaysBack
 from dbx_emulator.ways_in import WaysIn
+
+if TYPE_CHECKING:
+    from dbx_emulator.histories import History
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -208,6 +211,25 @@ class Workspace(WaysIn, WaysBack):
         from dbx_emulator.scenario_files import load_scenarios
 
         return self.scenarios.add_all(load_scenarios(path))
+
+    def populate(self, *, runs: int = 100, over: Duration = "7d", active: int | None = None) -> History:
+        """Make a history of some days, until now, and return what was made: jobs, and runs that ended as runs do.
+
+        It is drawn from the seed, made through the API, and not in the journal. The clock moves by `over`.
+
+        Args:
+            runs: How many runs, from 1.
+            over: How long ago the first was made, when all are.
+            active: How many of the last are long ones that still go on; `None` is 3, or all if there are fewer.
+
+        Raises:
+            UsageError: A count is none, a fault is armed, or time ends before.
+            ModuleNotFoundError: faker is missing.
+        """
+        from dbx_emulator.histories import populate
+
+        most = min(3, runs) if isinstance(runs, int) else 0
+        return populate(self, runs=runs, over=over, active=most if active is None else active)
 
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""

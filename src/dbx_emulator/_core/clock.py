@@ -219,7 +219,7 @@ class Clock:
         Raises:
             UsageError: Time ends before; the message says who it was.
         """
-        self._refuse_beyond_end(self.now_ms + ms, who)
+        self.check_move(ms, who=who)
         left_ms = ms
         while True:
             due_ms = self.next_event_ms
@@ -232,6 +232,14 @@ class Clock:
             self._settle()
             if not left_ms:
                 return
+
+    def check_move(self, ms: int, *, who: str) -> None:
+        """Refuse a move that is yet to be made, step by step.
+
+        Raises:
+            UsageError: Time ends before.
+        """
+        self._refuse_beyond_end(self.now_ms + ms, who)
 
     def plan_move(self, to_ms: int, *, who: str) -> None:
         """Move to a moment once the answer that is being made is finished, unless somebody holds time."""

@@ -6,6 +6,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, NamedTuple, Protocol, overload
 
 __all__ = ["Journal", "JournalEntry", "Said", "Told"]
@@ -131,6 +132,7 @@ class Journal(Sequence[JournalEntry]):
         self._entries: deque[JournalEntry] = deque(maxlen=limit)
         self._sequence = 0
         self._real_ms = real_ms
+        self._is_silent = False
         # A test reads while a server's thread writes.
         self._lock = threading.Lock()
 
@@ -168,6 +170,8 @@ class Journal(Sequence[JournalEntry]):
         told: Told | None = None,
     ) -> None:
         """Write down one call."""
+        if self._is_silent:
+            return
         with self._lock:
             self._sequence += 1
             self._entries.append(
@@ -188,6 +192,15 @@ class Journal(Sequence[JournalEntry]):
                     told,
                 )
             )
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Write nothing down while the context is open: what is called then is nobody's to judge."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
 
     def export(self) -> bytes:
         """Return the canonical form of the entries that are kept: one line of JSON for each, oldest first.

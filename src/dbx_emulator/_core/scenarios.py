@@ -251,6 +251,16 @@ class Scenarios:
             raise UsageError(f"name: {name!r} is none of {', '.join(names)}{nearest(name, names)}")
         return self.add(match, found.outcomes, on_success=found.on_success, description=found.description)
 
+    def remove(self, scenario: Scenario) -> None:
+        """Forget a scenario. Runs that exist keep their fate.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        if not any(each is scenario for each in self._scenarios):
+            raise UsageError(f"scenario: {scenario!r} is none of these")
+        self._scenarios = [each for each in self._scenarios if each is not scenario]
+
     def clear(self) -> None:
         """Forget all scenarios. Runs that exist keep their fate."""
         self._scenarios.clear()
