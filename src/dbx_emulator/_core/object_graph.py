@@ -118,7 +118,7 @@ class _Writer:
         self._equal: dict[str, int] = {}
         self._ahead: deque[tuple[int, object]] = deque()
         self._chunks: dict[bytes, int] = {}
-        self._where = ""
+        self._where: tuple[str, object] = ("", None)
         self._ways: dict[type, Callable[[Any], Any]] = {
             bytes: self._write_bytes,
             list: lambda value: ["list", *map(self._write, value)],
@@ -141,7 +141,7 @@ class _Writer:
     def write(self, roots: Mapping[str, object]) -> Graph:
         written = {}
         for name, value in roots.items():
-            self._where = name
+            self._where = (name, None)
             written[name] = self._write(value)
             # One after the other, not one inside the other: a chain of runs must not become a recursion.
             while self._ahead:
@@ -158,8 +158,10 @@ class _Writer:
             return way(value)
         if (name := self._known.get(id(value))) is not None:
             return ["known", name]
+        name, record = self._where
+        where = name if record is None else f"{name} of {_describe(record)}"
         raise UsageError(
-            f"snapshot: {self._where} is {value!r}, which cannot be written down; what a workspace is to take "
+            f"snapshot: {where} is {value!r}, which cannot be written down; what a workspace is to take "
             "along has to be data"
         )
 
@@ -191,7 +193,7 @@ class _Writer:
         for name in self._types.records[kind]:
             value = getattr(record, name)
             if type(value) not in _PLAIN:
-                self._where = f"{name} of {_describe(record)}"
+                self._where = (name, record)
                 value = self._write(value)
             fields.append(value)
         return fields
