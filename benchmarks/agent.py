@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -42,21 +42,21 @@ def get_in_process() -> Ratio:
     with (
         workspace.intercept(),
         mock.patch.dict(os.environ, _environment(workspace.url, workspace.token)),
-        asyncio.Runner() as runner,
+        closing(asyncio.new_event_loop()) as loop,
     ):
-        return _compare_get(runner, workspace.url, "in process")
+        return _compare_get(loop, workspace.url, "in process")
 
 
 def get_over_tls() -> Ratio:
     """`get` of the agent ÷ a bare GET of the same run by httpx, over TLS with connections kept alive."""
-    with _served_over_tls() as url, asyncio.Runner() as runner:
-        return _compare_get(runner, url, "over TLS with keep-alive")
+    with _served_over_tls() as url, closing(asyncio.new_event_loop()) as loop:
+        return _compare_get(loop, url, "over TLS with keep-alive")
 
 
-def _compare_get(runner: asyncio.Runner, url: str, where: str) -> Ratio:
+def _compare_get(loop: asyncio.AbstractEventLoop, url: str, where: str) -> Ratio:
     agent = DatabricksAgentV2()
     bare = httpx.AsyncClient(base_url=url, headers=Workspace().headers)
-    meta = runner.run(agent.create(_TEMPLATE, output_prefix="memory://bench"))
+    meta = loop.run_until_complete(agent.create(_TEMPLATE, output_prefix="memory://bench"))
     path = f"/api/2.2/jobs/runs/get?run_id={meta.run_id}"
 
     async def poll_many(call: Callable[[], Awaitable[object]]) -> None:
@@ -64,13 +64,13 @@ def _compare_get(runner: asyncio.Runner, url: str, where: str) -> Ratio:
             await call()
 
     ours_us, baseline_us = compare(
-        lambda: runner.run(poll_many(lambda: agent.get(meta))),
-        lambda: runner.run(poll_many(lambda: bare.get(path))),
+        lambda: loop.run_until_complete(poll_many(lambda: agent.get(meta))),
+        lambda: loop.run_until_complete(poll_many(lambda: bare.get(path))),
         batches=20,
         calls=5,
     )
-    runner.run(bare.aclose())
-    runner.run(SHARED_POOL.aclose())
+    loop.run_until_complete(bare.aclose())
+    loop.run_until_complete(SHARED_POOL.aclose())
     value = ours_us / baseline_us
     name = f"the agent's get ÷ a bare GET by httpx, {where}, time"
     return Ratio(name, ours_us / 20, baseline_us / 20, value, "≤ 1.3", value <= 1.3)
