@@ -53,7 +53,7 @@ class Present(NamedTuple):
 class Clock:
     """The present of one workspace or of several, in epoch milliseconds.
 
-    A clock never goes back. `advance`, `step` and `run_until` move it under every policy.
+    A clock never goes back but to a snapshot. `advance`, `step` and `run_until` move it under every policy.
 
     Args:
         policy: `manual` (stands still until moved), `sleeping` (moves when the code under test sleeps, while an
