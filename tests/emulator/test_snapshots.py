@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,13 +15,14 @@ import httpx
 import pytest
 from hypothesis import given, settings
 
-from dbx_emulator import Clock, ConnectionFault, Match, Outcome, StatusFault, UsageError, Workspace
+from dbx_emulator import Clock, ConnectionFault, Match, Outcome, StatusFault, Timing, UsageError, Workspace
 from dbx_emulator._api.snapshots import TYPES
 from dbx_emulator._core import agenda, events, jobs, journal, launching, lifecycle, outcomes, runs, submitted
 from dbx_emulator._core import scenarios as scenarios_module
 from dbx_emulator._core import tokens as tokens_module
 from dbx_emulator._core.clock import EPOCH_MS
 from dbx_emulator._core.faults import PROFILES, profiles, rules
+from dbx_emulator.cli import _workspace_maker
 from tests.emulator.lives import ACTIONS, Action, Life, new_workspace
 from tests.emulator.support import Caller, environment, flat_body, send
 
@@ -165,7 +167,7 @@ print(life.said, workspace.journal.export(), sep=chr(10), end="")
 """
 
 
-def test_another_process_goes_on_in_the_same_way(tmp_path: Any, pytestconfig: pytest.Config) -> None:
+def test_another_process_goes_on_in_the_same_way(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """It says the same bytes and writes the same journal from then on."""
     one = Life(Workspace())
     one.live([("scenario", 0, 2), ("submit", 0, 0), ("submit", 2, 0), ("profile", 0, 0), ("advance", 2, 2)])
@@ -434,6 +436,28 @@ def test_reset_comes_back_to_where_it_was_told_to_start() -> None:
     workspace.reset()
     [scenario] = workspace.scenarios
     assert (scenario.taken, len(workspace.runs), workspace.clock.now_ms) == (0, 0, EPOCH_MS)
+
+
+@pytest.mark.databricks(profiles="flaky_network")
+@pytest.mark.filterwarnings("ignore:.*never struck")
+def test_reset_keeps_what_the_marker_says(databricks: Workspace) -> None:
+    """A profile is there again, and what the test armed is not."""
+    databricks.faults.add(StatusFault("runs/get"))
+    databricks.reset()
+    assert {fault.profile for fault in databricks.faults} == {"flaky_network"}
+
+
+def test_reset_keeps_what_the_command_line_says(tmp_path: Path) -> None:
+    """The scenarios of a file are there again, uncounted."""
+    file = tmp_path / "scenarios.yaml"
+    file.write_text("scenarios:\n- match: etl\n  outcomes:\n  - run: 5m\n", encoding="utf-8")
+    make = _workspace_maker(clock="manual", speed=60, timing=Timing(), seed=3, files=(file,))
+    workspace = make("http://127.0.0.1:8765", "token")
+    Caller(workspace).submit(flat_body("etl"))
+    workspace.scenarios.use("user_error", "*")
+    workspace.reset()
+    [scenario] = workspace.scenarios
+    assert (scenario.matched, len(workspace.runs)) == (0, 0)
 
 
 def test_profiles_are_data() -> None:
