@@ -21,6 +21,7 @@ import logging
 import os
 from typing import Any
 
+from dbx_agent.attempts import Attempts
 from dbx_agent.budget import Budget
 from dbx_agent.client import (
     DATABRICKS_API_ENDPOINT,
@@ -51,7 +52,7 @@ from dbx_agent.links import console_link
 from dbx_agent.outcome import Outcome, Phase, decide_outcome
 from dbx_agent.run_snapshot import RunOutput, RunSnapshot, TaskSnapshot
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
-from dbx_agent.submission import build_body, choose_instance, require_instance, submit
+from dbx_agent.submission import build_body, choose_instance, make_submit, require_instance
 
 __all__ = [
     "DATABRICKS_API_ENDPOINT",
@@ -87,6 +88,7 @@ class DatabricksAgent(AsyncAgentBase):
         self._given_settings = settings
         self._clock = clock if clock is not None else RealClock()
         self._credentials = Credentials(read_secret)
+        self._attempts = Attempts(self._clock)
 
     async def create(
         self,
@@ -119,8 +121,8 @@ class DatabricksAgent(AsyncAgentBase):
             instance = choose_instance(task_template, settings)
             meta.databricks_instance = instance.name
             body = build_body(task_template, task_execution_metadata, output_prefix=output_prefix)
-            budget = self._budget(settings.create_budget_seconds)
-            meta.run_id = await submit(self._client(settings), instance, body, budget=budget)
+            submit = make_submit(self._client(settings), instance, body, settings=settings, clock=self._clock)
+            meta.run_id = str(await self._attempts.run(submit))
         except (ConfigurationError, ApiCallError) as error:
             if isinstance(error, ApiCallError) and error.retryable:
                 raise
@@ -170,6 +172,10 @@ class DatabricksAgent(AsyncAgentBase):
         except ApiCallError as error:
             if not (is_run_finished(error) or is_run_unknown(error)):
                 raise
+
+    async def drain(self) -> None:
+        """Settle the submits that nobody waits for any more; for a process that is about to end."""
+        await self._attempts.drain()
 
     async def _read(self, resource_meta: DatabricksJobMetadata) -> tuple[Outcome, str | None]:
         run_id = _read_run_id(resource_meta)

@@ -26,6 +26,7 @@ _DEFAULT_SECONDS = {
     "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_CREATE_GRACE_SECONDS": 60.0,
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
@@ -49,6 +50,8 @@ class Settings:
         get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
             anyway.
         delete_budget_seconds: What a delete may take.
+        create_grace_seconds: How long a run whose create was cancelled waits for its attempt to come again before
+            it is cancelled; long enough for an engine that starts anew, short against the price of a cluster.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
         request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
     """
@@ -59,6 +62,7 @@ class Settings:
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
     get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
     delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
+    create_grace_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_GRACE_SECONDS"]
     connect_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"]
     request_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"]
 
@@ -86,6 +90,7 @@ def _read(values: tuple[str | None, ...]) -> Settings:
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
         get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
         delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
+        create_grace_seconds=seconds["DBX_AGENT_CREATE_GRACE_SECONDS"],
         connect_timeout_seconds=seconds["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"],
         request_timeout_seconds=seconds["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"],
     )

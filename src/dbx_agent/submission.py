@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from dbx_agent.attempts import Submit
 from dbx_agent.budget import Budget
-from dbx_agent.client import JobsClient
+from dbx_agent.client import JobsClient, is_run_finished, is_run_unknown
+from dbx_agent.clock import Clock
 from dbx_agent.compat import attempt_identity, execution_environment
 from dbx_agent.credentials import require_allowed_host
-from dbx_agent.errors import ConfigurationError
+from dbx_agent.errors import ApiCallError, ConfigurationError
 from dbx_agent.idempotency import attempt_token
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_spec import TaskTemplate, build_submit_body, named_instance, unsent_environment
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
 
-__all__ = ["build_body", "choose_instance", "require_instance", "submit"]
+__all__ = ["build_body", "choose_instance", "make_submit", "require_instance"]
 
 logger = logging.getLogger("flytekit.dbx_agent")
 
@@ -71,8 +73,38 @@ def build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) ->
     return body
 
 
-async def submit(client: JobsClient, instance: Instance, body: dict[str, Any], *, budget: Budget) -> str:
-    """Submit the run and return its id in decimal digits. Raises as `JobsClient.submit_run`."""
-    run_id = await client.submit_run(instance, body, budget=budget)
-    logger.info("submitted Databricks run %s on %s", run_id, instance.name)
-    return str(run_id)
+def make_submit(
+    client: JobsClient, instance: Instance, body: dict[str, Any], *, settings: Settings, clock: Clock
+) -> Submit:
+    """Make what submits a run and, should nobody hear of it, cancels it.
+
+    Args:
+        client: Calls the workspace.
+        instance: The workspace.
+        body: The body of `runs/submit`.
+        settings: The deployment's settings.
+        clock: Measures the budgets, each from its call's beginning.
+    """
+
+    def budget() -> Budget:
+        return Budget(started_at=clock.time(), limit_seconds=settings.create_budget_seconds)
+
+    async def send() -> int:
+        run_id = await client.submit_run(instance, body, budget=budget())
+        logger.info("submitted Databricks run %s on %s", run_id, instance.name)
+        return run_id
+
+    async def cancel(run_id: int) -> None:
+        try:
+            await client.cancel_run(instance, run_id, budget=budget())
+        except ApiCallError as error:
+            if not (is_run_finished(error) or is_run_unknown(error)):
+                raise
+
+    token = body.get("idempotency_token")
+    return Submit(
+        key=f"{instance.name} {token}" if token else None,
+        send=send,
+        cancel=cancel,
+        grace_seconds=settings.create_grace_seconds,
+    )
