@@ -120,7 +120,9 @@ class DatabricksAgent(AsyncAgentBase):
         try:
             instance = choose_instance(task_template, settings)
             meta.databricks_instance = instance.name
-            body = build_body(task_template, task_execution_metadata, output_prefix=output_prefix)
+            body = build_body(
+                task_template, task_execution_metadata, output_prefix=output_prefix, settings=settings
+            )
             submit = make_submit(self._client(settings), instance, body, settings=settings, clock=self._clock)
             meta.run_id = str(await self._attempts.run(submit))
         except (ConfigurationError, ApiCallError) as error:

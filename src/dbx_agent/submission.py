@@ -12,9 +12,16 @@ from dbx_agent.clock import Clock
 from dbx_agent.compat import attempt_identity, execution_environment
 from dbx_agent.credentials import require_allowed_host
 from dbx_agent.errors import ApiCallError, ConfigurationError
-from dbx_agent.idempotency import attempt_token
+from dbx_agent.idempotency import attempt_tags, attempt_token
 from dbx_agent.instance import Instance, read_instance
-from dbx_agent.job_spec import TaskTemplate, build_submit_body, named_instance, unsent_environment
+from dbx_agent.job_spec import (
+    TaskTemplate,
+    build_submit_body,
+    named_instance,
+    names_instance,
+    unsent_credential_provider,
+    unsent_environment,
+)
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
 
 __all__ = ["build_body", "choose_instance", "make_submit", "require_instance"]
@@ -28,7 +35,7 @@ def require_instance(template: TaskTemplate, settings: Settings) -> None:
     Raises:
         ConfigurationError: If neither the task nor the deployment names one.
     """
-    if not named_instance(template) and settings.instance is None:
+    if not names_instance(template) and settings.instance is None:
         raise ConfigurationError(
             "There is no Databricks instance. Set databricks_instance in the task's config, or "
             f"{DEFAULT_DATABRICKS_INSTANCE_ENV_KEY} in the agent's deployment."
@@ -50,26 +57,31 @@ def choose_instance(template: TaskTemplate, settings: Settings) -> Instance:
     return instance
 
 
-def build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) -> dict[str, Any]:
+def build_body(
+    template: TaskTemplate, execution: Any, *, output_prefix: str, settings: Settings
+) -> dict[str, Any]:
     """Build the body of `runs/submit` for an attempt, as the engine describes it.
 
     Args:
         template: The task; it is not changed.
         execution: What the engine says of the attempt; `None` for a local run.
         output_prefix: Where the attempt writes its outputs.
+        settings: The deployment's settings.
 
     Raises:
         ConfigurationError: If the task cannot run as it is configured.
     """
-    environment = execution_environment(execution)
+    environment, identity = execution_environment(execution), attempt_identity(execution)
     body = build_submit_body(
         template,
         environment=environment,
-        idempotency_token=attempt_token(attempt_identity(execution), output_prefix=output_prefix),
+        idempotency_token=attempt_token(identity, output_prefix=output_prefix),
+        tags=attempt_tags(identity),
+        credential_provider=settings.service_credential_provider,
     )
-    unsent = unsent_environment(template, environment)
-    if unsent:
-        logger.warning("task %s: %s", template.id.name, unsent)
+    for unsent in (unsent_environment(template, environment), unsent_credential_provider(template)):
+        if unsent:
+            logger.warning("task %s: %s", template.id.name, unsent)
     return body
 
 

@@ -221,7 +221,7 @@ def test_users_git_source_and_python_file_win(
 
 
 def test_what_the_user_wrote_on_the_cluster_wins_over_the_task() -> None:
-    """Image, Spark configuration and variables, key by key; of the variables those of the execution are last."""
+    """Image, Spark configuration and variables, key by key, and of the variables over the execution's too."""
     conf = {
         "new_cluster": {
             "docker_image": {"url": "mine"},
@@ -231,12 +231,18 @@ def test_what_the_user_wrote_on_the_cluster_wins_over_the_task() -> None:
     }
     body = _build(
         {"databricksConf": conf, "sparkConf": {"a": "task", "b": 2.0, "c": True}},
-        environment={"X": "execution"},
+        environment={"X": "execution", "Y": "execution"},
     )
     assert body["new_cluster"] == {
         "docker_image": {"url": "mine"},
         "spark_conf": {"a": "mine", "b": "2", "c": "true"},
-        "spark_env_vars": {"FOO": "mine", "X": "execution", "N": "2", "FLYTE_FAIL_ON_ERROR": "true"},
+        "spark_env_vars": {
+            "FOO": "mine",
+            "X": "mine",
+            "Y": "execution",
+            "N": "2",
+            "FLYTE_FAIL_ON_ERROR": "true",
+        },
     }
 
 
@@ -298,7 +304,9 @@ def test_the_attempts_token_replaces_the_users() -> None:
             id="both-clusters",
         ),
         pytest.param(
-            {"databricksConf": {"new_cluster": {"num_workers": float("nan")}}}, "contains nan", id="nan"
+            {"databricksConf": {"new_cluster": {"num_workers": float("nan")}}},
+            r"new_cluster\.num_workers is nan",
+            id="nan",
         ),
         pytest.param(
             {"databricksConf": {"existing_cluster_id": "c", "python_file": 1.0}},
