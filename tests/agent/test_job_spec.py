@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from dbx_agent.errors import ConfigurationError
-from dbx_agent.job_spec import build_submit_body, named_instance, unsent_environment
+from dbx_agent.job_spec import (
+    build_submit_body,
+    named_instance,
+    names_instance,
+    unsent_credential_provider,
+    unsent_environment,
+)
 
 from .support import Container, Template, load_template
 
@@ -383,3 +389,32 @@ def test_what_cannot_be_sent_is_said_with_the_remedy(
 ) -> None:
     """Only a new cluster takes environment variables; a notebook that raises needs none to fail."""
     assert unsent_environment(Template(custom), environment) == warning
+
+
+@pytest.mark.parametrize(
+    ("conf", "provider", "is_warned"),
+    [
+        pytest.param({"environment_key": "e", "python_file": "/a.py"}, "mine", False, id="it-is-read"),
+        pytest.param({"environment_key": "e"}, "mine", True, id="our-entrypoint"),
+        pytest.param({"existing_cluster_id": "c", "python_file": "/a.py"}, "mine", True, id="cluster"),
+        pytest.param({"tasks": [{"task_key": "a"}]}, "mine", True, id="own-tasks"),
+        pytest.param({"existing_cluster_id": "c"}, None, False, id="none"),
+    ],
+)
+def test_a_service_credential_that_reaches_nobody_is_said(
+    conf: dict[str, Any], provider: str | None, *, is_warned: bool
+) -> None:
+    """Only a python file of the user's, on serverless, can read the option."""
+    custom = {"databricksConf": conf, "databricksServiceCredentialProvider": provider}
+    said = unsent_credential_provider(Template(custom))
+    assert ("Set python_file in databricksConf" in said) is is_warned
+    assert bool(said) is is_warned
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected"), [(None, False), ("", False), ("  ", False), ("h", True), (5.0, True)]
+)
+def test_a_task_names_an_instance_be_it_right_or_wrong(instance: Any, *, expected: bool) -> None:
+    """A wrong one is for `named_instance` to refuse; a blank one is none."""
+    assert names_instance(Template({"databricksInstance": instance})) is expected
+    assert not names_instance(Template(None))

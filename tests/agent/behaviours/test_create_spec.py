@@ -220,6 +220,7 @@ async def test_a_run_ends_at_flytes_timeout(workspace: Workspace, agent: Databri
     assert workspace.runs.active == []
 
 
+@pytest.mark.fact("agent.submit.custom-tags")
 @pytest.mark.behaviour(1)
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
