@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from dbx_agent.agent import DatabricksAgentV2
@@ -30,7 +31,7 @@ PAYLOADS = {
 async def test_a_real_template_becomes_a_run_or_the_documented_error(
     name: str, agent: DatabricksAgentV2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The service takes it as it is; a plain Spark task says that it names no cluster."""
+    """The service takes it as it is, under both versions; a plain Spark task says that it names no cluster."""
     release, _, case = name.partition("-")
     template = load_template(case, release=release)
     before = template.to_flyte_idl().SerializeToString(deterministic=True)
@@ -50,3 +51,7 @@ async def test_a_real_template_becomes_a_run_or_the_documented_error(
     assert (meta.rejected, called(workspace)) == ("", [("runs/submit", 200)])
     [body] = submitted(workspace)
     assert PAYLOADS[case] in body.get("tasks", [body])[0]
+    async with httpx.AsyncClient(transport=workspace.transport(), headers=workspace.headers) as client:
+        again = {**body, "idempotency_token": ""}
+        answer = await client.post(f"{workspace.url}/api/2.2/jobs/runs/submit", json=again)
+    assert (answer.status_code, len(workspace.runs)) == (200, 2)
