@@ -92,10 +92,13 @@ PURE: dict[str, set[str]] = {
     "budget": set(),
     "error_body": set(),
     "errors": set(),
+    "failure_report": {"error_body", "outcome", "run_snapshot"},
     "idempotency": set(),
-    "links": set(),
+    "links": {"error_body", "run_snapshot"},
     "outcome": {"error_body", "run_snapshot"},
+    "poll_memory": {"links", "outcome"},
     "retries": {"errors"},
+    "run_info": {"run_snapshot"},
     "run_snapshot": set(),
 }
 

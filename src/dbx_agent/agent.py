@@ -39,11 +39,7 @@ from dbx_agent.compat import (
     read_secret,
 )
 from dbx_agent.credentials import Credentials, require_allowed_host
-from dbx_agent.errors import (
-    ApiCallError,
-    ConfigurationError,
-    DatabricksAgentError,
-)
+from dbx_agent.errors import ApiCallError, ConfigurationError
 from dbx_agent.idempotency import attempt_token
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_metadata import DatabricksJobMetadata
@@ -54,8 +50,9 @@ from dbx_agent.job_spec import (
     named_instance,
     unsent_environment,
 )
-from dbx_agent.outcome import Phase
-from dbx_agent.polling import Poll, decide_unreadable
+from dbx_agent.outcome import Outcome, Phase
+from dbx_agent.poll_memory import Answer
+from dbx_agent.polling import Poll, Polls
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
 
 __all__ = [
@@ -92,6 +89,7 @@ class DatabricksAgent(AsyncAgentBase):
         self._given_settings = settings
         self._clock = clock if clock is not None else RealClock()
         self._credentials = Credentials(read_secret)
+        self._polls = Polls(self._clock)
 
     async def create(
         self,
@@ -136,25 +134,25 @@ class DatabricksAgent(AsyncAgentBase):
     async def get(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> Resource:  # noqa: ARG002
         """Return the status of the task.
 
-        Does not raise for what may pass: the answer is then RUNNING with the reason, and the next poll asks
-        again.
+        Raises for nothing that happens on the way: while a run cannot be read the answer is its last known
+        phase, with the reason, and the next poll asks again. What does not pass ends as FAILED, in its time.
 
         Args:
             resource_meta: What `create` returned.
             kwargs: Ignored.
         """
-        if resource_meta.rejected:
-            message = f"Databricks did not accept the run: {resource_meta.rejected}"
-            return make_resource(Phase.FAILED, message, None)
         run_id = _read_run_id(resource_meta)
-        if run_id is None:
-            message = "The resource meta names no Databricks run; it was not written by a Databricks agent."
-            return make_resource(Phase.FAILED, message, None)
-        try:
-            outcome, link = await self._open_poll(resource_meta, run_id).read()
-        except DatabricksAgentError as error:
-            outcome, link = decide_unreadable(resource_meta.run_id, error), None
-        return make_resource(outcome.phase, outcome.message, link)
+        if resource_meta.rejected:
+            answer = _failed(f"Databricks did not accept the run: {resource_meta.rejected}")
+        elif run_id is None:
+            answer = _failed(
+                "The resource meta names no Databricks run; it was not written by a Databricks agent."
+            )
+        else:
+            key = (resource_meta.databricks_instance, run_id)
+            answer = await self._polls.answer(key, lambda: self._open_poll(resource_meta, run_id))
+        outcome = answer.outcome
+        return make_resource(outcome.phase, outcome.message, links=answer.links, custom_info=answer.info)
 
     async def delete(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> None:  # noqa: ARG002
         """Cancel the run; succeeds as well if it is over, unknown, or never was.
@@ -193,7 +191,7 @@ class DatabricksAgent(AsyncAgentBase):
             instance=_read_instance(resource_meta, settings),
             run_id=run_id,
             budget=self._budget(settings.get_budget_seconds),
-            is_local=resource_meta.is_local,
+            can_retry=settings.retryable_failures and not resource_meta.is_local,
         )
 
     def _settings(self) -> Settings:
@@ -268,6 +266,10 @@ def _read_instance(resource_meta: DatabricksJobMetadata, settings: Settings) -> 
     return read_instance(
         resource_meta.databricks_instance, field="databricks_instance", allow_http=settings.allow_http
     )
+
+
+def _failed(message: str) -> Answer:
+    return Answer(Outcome(Phase.FAILED, message))
 
 
 def _read_run_id(resource_meta: DatabricksJobMetadata) -> int | None:
