@@ -54,7 +54,7 @@ def write_report(
 ) -> str:
     """Write the message of a failed run, of at most some 9,000 characters.
 
-    A task that has nothing to add to what is known of the whole run, as the only one of a flat run that lost its
+    An only task that has nothing to add to what is known of the whole run, as that of a flat run which lost its
     machine, is left out.
 
     Args:
@@ -67,7 +67,7 @@ def write_report(
     parts = [headline]
     for task in failed[:TASKS_SHOWN]:
         output = outputs.get(task.run_id, _NO_OUTPUT) if task.run_id is not None else _NO_OUTPUT
-        if output.error or output.error_trace or _said(task) not in headline:
+        if output.error or output.error_trace or len(failed) > 1 or _said(task) not in headline:
             parts.append(_describe(task, output))
     further = failed[TASKS_SHOWN:]
     if further:

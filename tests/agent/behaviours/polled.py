@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,12 +46,12 @@ async def ended(workspace: Workspace, agent: DatabricksAgentV2, outcome: Outcome
 
 
 async def submitted_tasks(
-    workspace: Workspace, agent: DatabricksAgentV2, tasks: list[Mapping[str, Any]], outcome: Outcome
+    workspace: Workspace, agent: DatabricksAgentV2, tasks: Sequence[Mapping[str, Any]], outcome: Outcome
 ) -> DatabricksJobMetadata:
     """Submit a run of several tasks that has this outcome."""
     workspace.scenarios.add("many", [outcome])
     return await agent.create(
-        Template({"databricksConf": {"run_name": "many", "tasks": tasks}}),
+        Template({"databricksConf": {"run_name": "many", "tasks": list(tasks)}}),
         task_execution_metadata=make_execution(),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from .polled import served, submitted
 
 pytestmark = pytest.mark.flyte
 
-LIFE = {"queue": "2m", "cluster": "3m", "run": "10m", "terminating": "30s"}
+LIFE: dict[str, Any] = {"queue": "2m", "cluster": "3m", "run": "10m", "terminating": "30s"}
 LIVES = {
     "SUCCEEDED": Outcome(**LIFE),
     "FAILED": Outcome(**LIFE, termination_code="RUN_EXECUTION_ERROR", error="ValueError: no"),
@@ -33,31 +34,35 @@ LIVES = {
 }
 
 FAULTS: dict[str, Callable[[], Any]] = {
-    **{f"{code}": lambda code=code: StatusFault("runs/get", status_code=code) for code in (401, 403, 408)},
-    **{
-        f"{code}-{dialect}": lambda code=code, dialect=dialect: StatusFault(
-            "runs/get", status_code=code, dialect=dialect
-        )
-        for code, dialect in ((500, "json"), (502, "html"), (503, "empty"), (504, "text"), (520, "binary"))
-    },
-    "429": lambda: StatusFault("runs/get", status_code=429),
-    "429-date": lambda: StatusFault("runs/get", status_code=429, retry_after="date+30s"),
-    "429-huge": lambda: StatusFault("runs/get", status_code=429, retry_after="999999999"),
-    "429-junk": lambda: StatusFault("runs/get", status_code=429, retry_after="soon"),
-    "redirect": lambda: StatusFault("runs/get", status_code=302, headers={"Location": "/login.html"}),
-    "lost": lambda: LostResponse("runs/get"),
-    "refused": lambda: ConnectionFault(how="refused"),
-    "tls": lambda: ConnectionFault(how="tls"),
-    **{
-        how: lambda how=how: WireFault("runs/get", how=how)
-        for how in ("hang", "reset", "closed", "garbage", "truncated", "reset_in_body", "slow_headers")
-    },
-    "late": lambda: WireFault("runs/get", how="late", delay="1m"),
-    "empty-object": lambda: DriftFault("runs/get", body={}),
-    "list": lambda: DriftFault("runs/get", body=[1]),
-    "text": lambda: DriftFault("runs/get", body="busy"),
-    "null-state": lambda: DriftFault("runs/get", nulls=["state", "status"]),
-    "no-state": lambda: DriftFault("runs/get", remove=["state", "status"]),
+    "401": partial(StatusFault, "runs/get", status_code=401),
+    "403": partial(StatusFault, "runs/get", status_code=403),
+    "408": partial(StatusFault, "runs/get", status_code=408),
+    "500": partial(StatusFault, "runs/get", status_code=500),
+    "502-html": partial(StatusFault, "runs/get", status_code=502, dialect="html"),
+    "503-empty": partial(StatusFault, "runs/get", status_code=503, dialect="empty"),
+    "504-text": partial(StatusFault, "runs/get", status_code=504, dialect="text"),
+    "520-binary": partial(StatusFault, "runs/get", status_code=520, dialect="binary"),
+    "429": partial(StatusFault, "runs/get", status_code=429),
+    "429-date": partial(StatusFault, "runs/get", status_code=429, retry_after="date+30s"),
+    "429-huge": partial(StatusFault, "runs/get", status_code=429, retry_after="999999999"),
+    "429-junk": partial(StatusFault, "runs/get", status_code=429, retry_after="soon"),
+    "redirect": partial(StatusFault, "runs/get", status_code=302, headers={"Location": "/login.html"}),
+    "lost": partial(LostResponse, "runs/get"),
+    "refused": partial(ConnectionFault, how="refused"),
+    "tls": partial(ConnectionFault, how="tls"),
+    "hang": partial(WireFault, "runs/get", how="hang"),
+    "reset": partial(WireFault, "runs/get", how="reset"),
+    "closed": partial(WireFault, "runs/get", how="closed"),
+    "garbage": partial(WireFault, "runs/get", how="garbage"),
+    "truncated": partial(WireFault, "runs/get", how="truncated"),
+    "reset-in-body": partial(WireFault, "runs/get", how="reset_in_body"),
+    "slow-headers": partial(WireFault, "runs/get", how="slow_headers"),
+    "late": partial(WireFault, "runs/get", how="late", delay="1m"),
+    "empty-object": partial(DriftFault, "runs/get", body={}),
+    "list": partial(DriftFault, "runs/get", body=[1]),
+    "text": partial(DriftFault, "runs/get", body="busy"),
+    "null-state": partial(DriftFault, "runs/get", nulls=["state", "status"]),
+    "no-state": partial(DriftFault, "runs/get", remove=["state", "status"]),
 }
 
 
@@ -91,7 +96,7 @@ async def test_twenty_polls_that_fail_change_nothing(
 @pytest.mark.behaviour(2)
 @pytest.mark.asyncio
 @pytest.mark.parametrize("phase", LIVES)
-@pytest.mark.parametrize("kind", ["500-json", "hang", "empty-object", "403"])
+@pytest.mark.parametrize("kind", ["500", "hang", "empty-object", "403"])
 async def test_a_run_that_ends_unseen_is_reported_as_it_ended(
     workspace: Workspace, poller: DatabricksAgentV2, phase: str, kind: str
 ) -> None:
