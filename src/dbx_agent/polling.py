@@ -106,11 +106,12 @@ class Poll:
         shown = await asyncio.gather(*(self._read_iterations(task) for task in failed[:TASKS_SHOWN]))
         failed = [*(each for tasks in shown for each in tasks), *failed[TASKS_SHOWN:]]
         # Side by side: an output that is asked for again and again leaves the others the same budget.
-        outputs = await asyncio.gather(*(self._read_output(task) for task in failed[:TASKS_SHOWN]))
+        run_ids = [task.run_id for task in failed[:TASKS_SHOWN] if task.run_id is not None]
+        outputs = dict(await asyncio.gather(*(self._read_output(run_id) for run_id in run_ids)))
         report = write_report(
             outcome.message,
             failed,
-            {run_id: output for run_id, output in outputs if run_id is not None},
+            outputs,
             unrun=unrun_tasks(run),
             is_complete=not run.next_page_token,
         )
@@ -133,16 +134,13 @@ class Poll:
             return [task]
         return failed_iterations(await self._read_all_pages(run), of=task) or [task]
 
-    async def _read_output(self, task: TaskSnapshot) -> tuple[int | None, RunOutput]:
-        if task.run_id is None:
-            return None, RunOutput()
+    async def _read_output(self, run_id: int) -> tuple[int, RunOutput]:
         try:
-            return task.run_id, await self.client.get_run_output(
-                self.instance, task.run_id, budget=self.budget
-            )
+            output = await self.client.get_run_output(self.instance, run_id, budget=self.budget)
         except DatabricksAgentError as error:
-            logger.warning("the output of Databricks task run %s could not be read: %s", task.run_id, error)
-            return task.run_id, RunOutput()
+            logger.warning("the output of Databricks task run %s could not be read: %s", run_id, error)
+            output = RunOutput()
+        return run_id, output
 
 
 class Polls:

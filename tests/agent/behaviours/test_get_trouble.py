@@ -295,5 +295,5 @@ async def test_a_login_page_in_place_of_the_api_says_nothing_of_the_run(
         for _ in range(3):
             resource = await poller.get(DatabricksJobMetadata(url, "7"))
             assert phase_name(resource) == "QUEUED"
-            assert "an answer that is not the Jobs API's: Log in" in resource.message
+            assert "could not be read, the next poll asks again: " in resource.message
             workspace.clock.advance("8h")
