@@ -96,6 +96,8 @@ PURE: dict[str, set[str]] = {
     "errors": set(),
     "failure_report": {"error_body", "outcome", "run_snapshot"},
     "idempotency": set(),
+    "job_conf": {"errors"},
+    "job_spec": {"errors", "job_conf"},
     "links": {"error_body", "run_snapshot"},
     "outcome": {"error_body", "run_snapshot"},
     "poll_memory": {"links", "outcome"},
