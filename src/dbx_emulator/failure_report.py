@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dbx_emulator._core.clock import EPOCH_MS
 from dbx_emulator._core.journal import JournalEntry
-from dbx_emulator._core.runs import JobRun, TimelineEntry
+from dbx_emulator._core.timeline_text import elapsed
 from dbx_emulator.workspace import Workspace
 
 __all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
 
 _SHOWN = 30
+_SHOWN_RUNS = 10
 
 
 def describe_journal(workspace: Workspace) -> str:
@@ -22,9 +22,12 @@ def describe_journal(workspace: Workspace) -> str:
 
 
 def describe_timelines(workspace: Workspace) -> str:
-    """Return how each of the last runs went, one a line; an empty text if there was none."""
+    """Return how each of the last runs went, in lines and bars; an empty text if there was none."""
     runs = list(workspace.runs)
-    return "\n".join(_describe_run(job_run) for job_run in runs[-_SHOWN:])
+    texts = [workspace.runs.timeline(each.run_id).text(most=_SHOWN) for each in runs[-_SHOWN_RUNS:]]
+    if len(runs) > _SHOWN_RUNS:
+        texts.insert(0, f"… {len(runs) - _SHOWN_RUNS} earlier runs")
+    return "\n\n".join(texts)
 
 
 def describe_faults(workspace: Workspace) -> str:
@@ -64,23 +67,4 @@ def _describe_call(entry: JournalEntry) -> str:
     note = f", {entry.note}" if entry.note else ""
     fault = f" (fault: {entry.fault}{note})" if entry.fault else ""
     call = f"{entry.method} {entry.path}{run}{change}"
-    return f"{_elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"
-
-
-def _describe_run(job_run: JobRun) -> str:
-    changes = [
-        f"{_elapsed(entry.at_ms)} {_attempt(entry)} {entry.life_cycle_state.value}"
-        for entry in job_run.timeline
-    ]
-    states = " → ".join(changes)
-    return f"run {job_run.run_id} {job_run.run_name!r}: {states}"
-
-
-def _attempt(entry: TimelineEntry) -> str:
-    """Return a task's key, with the number of the attempt from the second on."""
-    return f"{entry.task_key}[{entry.attempt_number}]" if entry.attempt_number else entry.task_key
-
-
-def _elapsed(at_ms: int) -> str:
-    seconds, ms = divmod(at_ms - EPOCH_MS, 1_000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}"
+    return f"{elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"

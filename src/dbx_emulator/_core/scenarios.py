@@ -14,7 +14,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.runs import JobRun
     from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 
-__all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
+__all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios", "describe_match"]
 
 #: The tag by which a run chooses its scenario.
 CHOSEN_BY_TAG = "dbx_scenario"
@@ -142,11 +142,20 @@ class Scenario:
         if self.on_success is not None and not callable(self.on_success):
             raise UsageError(f"on_success: {self.on_success!r} cannot be called with the run")
 
+    @property
+    def label(self) -> str:
+        """What it is called where it is spoken of: its name, or what it asks of a run."""
+        return self.name or describe_match(self.match)
+
     def take(self) -> Outcome:
         """Return the outcome of the next run that it takes and count it."""
         outcome = self.outcomes[min(self.taken, len(self.outcomes) - 1)]
         self.taken += 1
         return outcome
+
+    def describe_taken(self) -> str:
+        """Return which of its outcomes the last run got, as in `etl-* #2`."""
+        return f"{self.label} #{min(self.taken, len(self.outcomes))}"
 
 
 @dataclass(slots=True)
@@ -155,11 +164,13 @@ class Claim:
 
     Attributes:
         fates: What happens to each of its tasks, by task key.
+        scenarios: Which scenarios took it, each with the number of the outcome, as in `etl-* #2`.
         on_success: Whom to call when it succeeded.
         notes: What looks like a mistake, in words for the author of the test.
     """
 
     fates: dict[str, Fate] = field(default_factory=dict)
+    scenarios: list[str] = field(default_factory=list)
     on_success: list[OnSuccess] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -295,6 +306,7 @@ class Scenarios:
         if match is not None and not self._takes(scenario, match, key):
             return
         outcome = scenario.take()
+        claim.scenarios.append(scenario.describe_taken())
         for task_key in free:
             claim.fates[task_key] = outcome.fate_of("" if run.is_flat else task_key)
         claim.notes.extend(_unknown_tasks(outcome, run))
@@ -328,6 +340,22 @@ class Scenarios:
             # Copied: each workspace counts its own runs.
             self._from_catalogue[name] = replace(self._catalogue[name], matched=0, taken=0)
         return self._from_catalogue[name]
+
+
+def describe_match(match: Match | None) -> str:
+    """Return what a match asks of a run, in a line: the glob over its name, then the rest with names."""
+    if match is None:
+        return ""
+    asked = [
+        f"{each.name}={getattr(match, each.name)!r}"
+        for each in fields(match)
+        if each.name != "run_name" and getattr(match, each.name) != getattr(_ANY, each.name)
+    ]
+    return " ".join([match.run_name, *asked])
+
+
+#: Takes every run.
+_ANY = Match()
 
 
 def _outcomes(outcomes: object) -> tuple[Outcome, ...]:
