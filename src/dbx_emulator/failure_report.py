@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dbx_emulator._core.journal import JournalEntry
-from dbx_emulator._core.timeline_text import elapsed
+from dbx_emulator._core.journal_text import describe_call
 from dbx_emulator.workspace import Workspace
 
 __all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
@@ -15,7 +14,7 @@ _SHOWN_RUNS = 10
 def describe_journal(workspace: Workspace) -> str:
     """Return the last calls, one a line, the oldest first; an empty text if there was none."""
     entries = list(workspace.journal)
-    lines = [_describe_call(entry) for entry in entries[-_SHOWN:]]
+    lines = [describe_call(entry) for entry in entries[-_SHOWN:]]
     if len(entries) > _SHOWN:
         lines.insert(0, f"… {len(entries) - _SHOWN} earlier calls")
     return "\n".join(lines)
@@ -57,14 +56,3 @@ def describe_replay(node_id: str, *, seed: int = 0) -> str:
     """
     option = f" --databricks-seed={seed}" if seed else ""
     return f"pytest {node_id!r}{option}"
-
-
-def _describe_call(entry: JournalEntry) -> str:
-    run = "" if entry.run_id is None else f" run {entry.run_id}"
-    before, after = (None if state is None else getattr(state, "value", state) for state in entry.states)
-    change = f" {before or 'new'} → {after}" if after is not None and before != after else ""
-    error = f" {entry.error_code}" if entry.error_code is not None else ""
-    note = f", {entry.note}" if entry.note else ""
-    fault = f" (fault: {entry.fault}{note})" if entry.fault else ""
-    call = f"{entry.method} {entry.path}{run}{change}"
-    return f"{elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"

@@ -54,7 +54,7 @@ def test_timeline_text_has_a_line_for_each_change_and_a_bar_for_each_attempt(wor
         "  extract   ████████████████████▒",
         "  train                         ░██████████▒",
         "  train[1]                                 ~~~░████████████▒",
-        "            |0s           |30m           |1h            |1h30m",
+        "            |0s           |30m           |1h           |1h30m",
         "            ░ PENDING  █ RUNNING  ▒ TERMINATING  ~ WAITING_FOR_RETRY",
     ]
 
