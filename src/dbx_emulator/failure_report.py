@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dbx_emulator._api.near_routes import describe_unknown_call
 from dbx_emulator._core.journal_text import describe_call
+from dbx_emulator._core.near_misses import describe_idle_scenario
 from dbx_emulator.workspace import Workspace
 
-__all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
+__all__ = [
+    "describe_faults",
+    "describe_idle_scenarios",
+    "describe_journal",
+    "describe_notes",
+    "describe_replay",
+    "describe_timelines",
+    "describe_unknown_calls",
+]
 
 _SHOWN = 30
 _SHOWN_RUNS = 10
@@ -36,6 +46,17 @@ def describe_faults(workspace: Workspace) -> str:
         f"{'' if fault.fired else f' ({fault.describe_idleness()})'}"
         for fault in workspace.faults
     )
+
+
+def describe_idle_scenarios(workspace: Workspace) -> list[str]:
+    """Return for each scenario that was meant to take a run, and took none, which run came nearest."""
+    job_runs = list(workspace.runs)
+    return [describe_idle_scenario(each, job_runs) for each in workspace.scenarios.never_taken()]
+
+
+def describe_unknown_calls(workspace: Workspace) -> list[str]:
+    """Return for each call that nothing serves which route comes nearest."""
+    return [describe_unknown_call(entry) for entry in workspace.journal.calls("")]
 
 
 def describe_notes(workspace: Workspace) -> str:

@@ -598,3 +598,27 @@ def test_it(databricks):
     result.assert_outcomes(failed=1, warnings=1)
     note = "run * 'etl#spot_los': the run asks for the scenario 'spot_los', and there is none (nearest: spot_loss)"
     result.stdout.fnmatch_lines(["*Databricks notes*", note, f"*PytestWarning: {note}"])
+
+
+@pytest.mark.parametrize(("verdict", "title"), [("True", "*warnings summary*"), ("False", "*near misses*")])
+def test_near_misses_are_told(pytester: pytest.Pytester, verdict: str, title: str) -> None:
+    """A scenario that took no run, with the nearest one: as a warning if the test passes, else in its report."""
+    result = _run(
+        pytester,
+        f"""
+from dbx_emulator import Outcome
+
+def test_it(databricks):
+    databricks.scenarios.add("et_", [Outcome(run="40m")])
+    submit(databricks)
+    assert {verdict}
+""",
+    )
+    result.stdout.fnmatch_lines(
+        [
+            title,
+            "*scenario 'et_' took none of 1 runs",
+            "*nearest run * 'etl': match.run_name 'et_' ≠ 'etl'",
+            '*to paste: databricks.scenarios.add("etl", [[]Outcome(run="40m")[]])',
+        ]
+    )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.runs import JobRun
     from dbx_emulator._core.submitted import SubmittedRun, SubmittedTask
 
-__all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios", "describe_match"]
+__all__ = ["CHOSEN_BY_TAG", "Claim", "Match", "OnSuccess", "Scenario", "Scenarios"]
 
 #: The tag by which a run chooses its scenario.
 CHOSEN_BY_TAG = "dbx_scenario"
@@ -95,6 +95,15 @@ class Match:
             return set()
         return {task.task_key for task in run.every_task() if self._is_meant(task, run)}
 
+    def describe(self) -> str:
+        """Return what it asks of a run, in a line: the glob over its name, then the rest with names."""
+        rest = [
+            f"{each.name}={value!r}"
+            for each in fields(self)[1:]
+            if (value := getattr(self, each.name)) != getattr(Match(), each.name)
+        ]
+        return " ".join([self.run_name, *rest])
+
     def _is_meant(self, task: SubmittedTask, run: SubmittedRun) -> bool:
         # A flat run is its only task, under a key that nobody gave it.
         return self.task_key == "*" or (not run.is_flat and fnmatch.fnmatchcase(task.task_key, self.task_key))
@@ -145,7 +154,7 @@ class Scenario:
     @property
     def label(self) -> str:
         """What it is called where it is spoken of: its name, or what it asks of a run."""
-        return self.name or describe_match(self.match)
+        return self.name if self.name or self.match is None else self.match.describe()
 
     def take(self) -> Outcome:
         """Return the outcome of the next run that it takes and count it."""
@@ -190,6 +199,7 @@ class Scenarios:
         self._catalogue = catalogue
         self._scenarios: list[Scenario] = []
         self._from_catalogue: dict[str, Scenario] = {}
+        self._meant: list[Scenario] = []
 
     def __iter__(self) -> Iterator[Scenario]:
         return iter(self._scenarios)
@@ -222,7 +232,16 @@ class Scenarios:
             match = Match(run_name=match)
         # What is no collection of outcomes is refused there, in words.
         [scenario] = self.add_all([Scenario(match, outcomes, name, on_success, description)])  # type: ignore[arg-type]
+        if scenario.match is not None and scenario.match.probability == 1:
+            self._meant.append(scenario)
         return scenario
+
+    def never_taken(self) -> list[Scenario]:
+        """Return the scenarios that were added one by one to take a run for certain, and took none.
+
+        Files and profiles only say what may happen.
+        """
+        return [each for each in self._meant if not each.taken]
 
     def add_all(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
         """Add scenarios, or none of them if one cannot be, and return them as they count from now on.
@@ -262,6 +281,7 @@ class Scenarios:
     def clear(self) -> None:
         """Forget all scenarios. Runs that exist keep their fate."""
         self._scenarios.clear()
+        self._meant.clear()
         self._from_catalogue.clear()
 
     def claim(self, run: SubmittedRun, *, job_id: int, key: tuple[str, int]) -> Claim:
@@ -340,22 +360,6 @@ class Scenarios:
             # Copied: each workspace counts its own runs.
             self._from_catalogue[name] = replace(self._catalogue[name], matched=0, taken=0)
         return self._from_catalogue[name]
-
-
-def describe_match(match: Match | None) -> str:
-    """Return what a match asks of a run, in a line: the glob over its name, then the rest with names."""
-    if match is None:
-        return ""
-    asked = [
-        f"{each.name}={getattr(match, each.name)!r}"
-        for each in fields(match)
-        if each.name != "run_name" and getattr(match, each.name) != getattr(_ANY, each.name)
-    ]
-    return " ".join([match.run_name, *asked])
-
-
-#: Takes every run.
-_ANY = Match()
 
 
 def _outcomes(outcomes: object) -> tuple[Outcome, ...]:
