@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from dbx_emulator._core.journal_filters import Miss
+from dbx_emulator._core.outcomes import Outcome
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.scenarios import Match, Scenario
 
@@ -108,11 +109,11 @@ def _line(scenario: Scenario, match: Match) -> str:
     return f"databricks.scenarios.add({matching}, {_python(scenario.outcomes)}{after})"
 
 
-def _python(value: object) -> str:
+def _python(value: Any) -> str:
     """Return a value as one writes it in Python, what is usual left out."""
     if isinstance(value, Enum):
         return _python(value.value)
-    if dataclasses.is_dataclass(value):
+    if isinstance(value, (Match, Outcome)):
         given = [
             f"{each.name}={_python(getattr(value, each.name))}"
             for each in dataclasses.fields(value)

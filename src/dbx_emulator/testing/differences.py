@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dbx_emulator._core.journal import JournalEntry
-from dbx_emulator._core.redaction import redact_body
+from dbx_emulator._core.redaction import redact_body, redact_form
 
 __all__ = ["body_of", "call_differences", "differences"]
 
@@ -38,8 +38,8 @@ def body_of(entry: JournalEntry) -> Any:
 
 
 def _fields(entry: JournalEntry) -> dict[str, object]:
-    query = entry.said.target.partition("?")[2] if entry.said else ""
-    return {"route": entry.route, "query": query, "body": body_of(entry)}
+    query = redact_form(entry.said.target.partition("?")[2]) if entry.said else []
+    return {"route": entry.route, "query": dict(query), "body": body_of(entry)}
 
 
 def _shown(value: object) -> str:

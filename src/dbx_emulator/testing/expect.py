@@ -78,11 +78,7 @@ class Expectations:
             AssertionError: It was not.
             UsageError: There is no such route or filter, or the numbers are none or contradict each other.
         """
-        least, most = _bounds(times, at_least, at_most)
-        found = self._find(route, which)
-        if len(found) < least or (most is not None and len(found) > most):
-            self._fail_count(route, which, found, _words(least, most))
-        return found
+        return self._counted(route, _bounds(times, at_least, at_most), which)
 
     def at_most_once(self, route: str, **which: object) -> Calls:
         """Expect that a route was called once or never, and return the call.
@@ -91,7 +87,7 @@ class Expectations:
             AssertionError: It was called more often; the differences between the first two calls are shown.
             UsageError: There is no such route or filter.
         """
-        return self.calls(route, at_most=1, **which)
+        return self._counted(route, (0, 1), which)
 
     def order(self, *routes: str, **which: object) -> None:
         """Expect that these routes were called one after the other, whatever came between.
@@ -222,6 +218,13 @@ class Expectations:
                     f"print(databricks.runs.timeline({run_id}))",
                 ],
             ).fail()
+
+    def _counted(self, route: str, bounds: tuple[int, int | None], which: Mapping[str, object]) -> Calls:
+        least, most = bounds
+        found = self._find(route, which)
+        if len(found) < least or (most is not None and len(found) > most):
+            self._fail_count(route, which, found, _words(least, most))
+        return found
 
     def _find(self, route: str, which: Mapping[str, object]) -> Calls:
         """Return the calls that are meant, of all that there were.

@@ -11,7 +11,7 @@ from dbx_emulator import Clock, LostResponse, RateLimit, StatusFault, UsageError
 from dbx_emulator._core.journal import Journal
 from dbx_emulator.runs_view import RunsView
 from dbx_emulator.testing.expect import Expectations
-from tests.emulator.support import Caller, flat_body
+from tests.emulator.support import Caller, flat_body, send
 
 
 @pytest.fixture
@@ -88,6 +88,17 @@ def test_missing_calls_of_a_silent_client(workspace: Workspace) -> None:
         "to paste:\n"
         '  databricks.expect.calls("create", times=0)\n'
         '  databricks.journal.where(route="create")'
+    )
+
+
+def test_reads_are_told_apart_by_their_queries(workspace: Workspace) -> None:
+    """The differences of two calls begin with what they asked for; without a number one call is enough."""
+    for query in ("limit=1", "limit=2&access_token=hidden"):
+        send(workspace, "GET", f"/api/2.1/jobs/runs/list?{query}")
+    verdict = _verdict(lambda: workspace.expect.calls("runs/list", times=1))
+    assert "differences:\n  query.limit: '1' ≠ '2'\n  query.access_token: absent ≠ 'REDACTED'\n" in verdict
+    assert "expected at least 1 call of runs/get, saw 0" in _verdict(
+        lambda: workspace.expect.calls("runs/get")
     )
 
 
