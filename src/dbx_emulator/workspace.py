@@ -41,6 +41,7 @@ from dbx_emulator.ways_in import WaysIn
 
 if TYPE_CHECKING:
     from dbx_emulator.histories import History
+    from dbx_emulator.testing.expect import Expectations
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -149,6 +150,13 @@ class Workspace(WaysIn, WaysBack):
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
+
+    @property
+    def expect(self) -> Expectations:
+        """What can be expected of the client: `expect.at_most_once("runs/submit")`, `expect.no_active_runs()`."""
+        from dbx_emulator.testing.expect import Expectations
+
+        return Expectations(self)
 
     @property
     def seed(self) -> int:

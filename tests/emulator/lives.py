@@ -185,6 +185,7 @@ class Life:
             self.workspace.faults.remove(fault)
 
     def _idle(self, _which: int, _how: int) -> None:
+        self.said.append([each.taken for each in self.workspace.scenarios.never_taken()])
         self.said.append([each.id for each in self.workspace.faults.never_struck()])
 
     def _list_active(self, _which: int, _how: int) -> None:

@@ -43,7 +43,7 @@ WIRING: dict[str, set[str]] = {
     },
     "Gate": {"_faults", "_clock", "_watchers", "_holder", "_has_changed"},
     "Tokens": {"_current", "_clock", "_first", "_followers"},
-    "Journal": {"_real_ms", "_lock", "_is_silent"},
+    "Journal": {"_limit", "_max_bytes", "_real_ms", "_lock", "_is_silent"},
     "Engine": {"_machine", "_is_moved_by_polls", "store", "to_call"},
     "Machine": {"clock", "timing", "scenarios", "draws", "store", "heap", "to_call"},
     "RunStore": set(),
