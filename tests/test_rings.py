@@ -38,10 +38,12 @@ RINGS: dict[str, set[str]] = {
     "dbx_emulator.doors.server": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors", "uvicorn"},
     "dbx_emulator.scenario_files": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.doors", "yaml"},
     "dbx_emulator.catalogue": {"dbx_emulator._core", "dbx_emulator.scenario_files"},
+    "dbx_emulator.testing": {"dbx_emulator._core", "dbx_emulator._api", "msgspec"},
     "dbx_emulator.workspace": {
         "dbx_emulator._core",
         "dbx_emulator._api",
         "dbx_emulator.doors",
+        "dbx_emulator.testing",
         "dbx_emulator.agenda",
         "dbx_emulator.catalogue",
         "dbx_emulator.hosts",

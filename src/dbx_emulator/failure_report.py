@@ -7,7 +7,14 @@ from dbx_emulator._core.journal import JournalEntry
 from dbx_emulator._core.runs import JobRun, TimelineEntry
 from dbx_emulator.workspace import Workspace
 
-__all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
+__all__ = [
+    "describe_faults",
+    "describe_findings",
+    "describe_journal",
+    "describe_notes",
+    "describe_replay",
+    "describe_timelines",
+]
 
 _SHOWN = 30
 
@@ -34,6 +41,11 @@ def describe_faults(workspace: Workspace) -> str:
         f"{'' if fault.fired else f' ({fault.describe_idleness()})'}"
         for fault in workspace.faults
     )
+
+
+def describe_findings(workspace: Workspace) -> str:
+    """Return what the clients should not have done, errors first; an empty text if there is nothing to say."""
+    return "\n".join(str(finding) for finding in workspace.lint.findings())
 
 
 def describe_notes(workspace: Workspace) -> str:

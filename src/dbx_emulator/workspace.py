@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Credentials, Service
@@ -34,6 +36,9 @@ from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
 from dbx_emulator.ways_in import WaysIn
+
+if TYPE_CHECKING:
+    from dbx_emulator.testing.lint import Lint
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -148,6 +153,13 @@ class Workspace(WaysIn):
         """The token that clients are given; after `rotate_token` it is another."""
         return self._tokens.current
 
+    @cached_property
+    def lint(self) -> Lint:
+        """What judges the clients by their calls: `lint.findings()`, `lint.check()`, `lint.ignore("DBX013")`."""
+        from dbx_emulator.testing.lint import Lint
+
+        return Lint(journal=self.journal, runs=lambda: self.runs, clock=self.clock, secret=lambda: self.token)
+
     def issue_token(
         self,
         principal: Principal | str = Principal.USER,
@@ -215,6 +227,7 @@ class Workspace(WaysIn):
             tokens=self._tokens,
             journal=self.journal,
             unlocked=self._unlocked,
+            lint=self._describe_findings,
         )
         return Service(
             engine=self._engine,
@@ -226,6 +239,10 @@ class Workspace(WaysIn):
             credentials=Credentials(self.client_id, self.client_secret),
             rules=rules,
         )
+
+    def _describe_findings(self) -> list[dict[str, object]]:
+        # Asked for late: judging loads its rules only where somebody wants to know.
+        return self.lint.describe()
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:

@@ -47,6 +47,7 @@ __all__ = [
     "get_health",
     "issue_token",
     "list_faults",
+    "list_findings",
     "list_journal",
     "list_profiles",
     "list_scenarios",
@@ -68,6 +69,7 @@ class Control:
         journal: What was called.
         unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
             whoever lives by it, other workspaces included.
+        lint: Returns what is to be said of the clients, as plain data.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Control:
         tokens: Tokens,
         journal: Journal,
         unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
+        lint: Callable[[], list[JsonObject]] = list,
     ) -> None:
         self.clock = clock
         self._unlocked = unlocked
@@ -86,6 +89,7 @@ class Control:
         self.faults = faults
         self.tokens = tokens
         self.journal = journal
+        self.describe_findings = lint
 
     def describe_clock(self) -> JsonObject:
         """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""
@@ -287,6 +291,11 @@ def clear_journal(call: Call) -> bytes:
     """Answer DELETE /__dbx/journal."""
     call.service.control.journal.clear()
     return b"{}"
+
+
+def list_findings(call: Call) -> bytes:
+    """Answer GET /__dbx/lint: what the clients should not have done."""
+    return msgspec.json.encode({"findings": call.service.control.describe_findings()})
 
 
 def _describe_entry(entry: JournalEntry) -> JsonObject:

@@ -50,6 +50,7 @@ _CONTROL = [
     Route("tokens/rotate", "POST", control.rotate_token, is_control=True),
     Route("journal", "GET", control.list_journal, is_control=True),
     Route("journal", "DELETE", control.clear_journal, is_control=True),
+    Route("lint", "GET", control.list_findings, is_control=True),
     Route("journal/export", "GET", control.export_journal, headers=JSON_LINES_HEADERS, is_control=True),
 ]
 

@@ -1,0 +1,1 @@
+"""What judges the code under test: nothing here serves a call."""
