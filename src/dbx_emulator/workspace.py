@@ -240,9 +240,9 @@ class Workspace(WaysIn):
             rules=rules,
         )
 
-    def _describe_findings(self) -> list[dict[str, object]]:
+    def _describe_findings(self, ignore: list[str]) -> list[dict[str, object]]:
         # Asked for late: judging loads its rules only where somebody wants to know.
-        return self.lint.describe()
+        return self.lint.describe(ignore=ignore)
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:

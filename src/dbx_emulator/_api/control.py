@@ -19,6 +19,7 @@ from dbx_emulator._api.structs import (
     ApplyProfiles,
     IssueToken,
     JsonObject,
+    ListFindings,
     ListJournal,
     MoveClock,
     NameFault,
@@ -69,7 +70,7 @@ class Control:
         journal: What was called.
         unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
             whoever lives by it, other workspaces included.
-        lint: Returns what is to be said of the clients, as plain data.
+        lint: Returns what is to be said of the clients, as plain data, but for some rules.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Control:
         tokens: Tokens,
         journal: Journal,
         unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
-        lint: Callable[[], list[JsonObject]] = list,
+        lint: Callable[[list[str]], list[JsonObject]] = lambda _ignore: [],
     ) -> None:
         self.clock = clock
         self._unlocked = unlocked
@@ -295,7 +296,9 @@ def clear_journal(call: Call) -> bytes:
 
 def list_findings(call: Call) -> bytes:
     """Answer GET /__dbx/lint: what the clients should not have done."""
-    return msgspec.json.encode({"findings": call.service.control.describe_findings()})
+    ignored = call.parameters(ListFindings).ignore
+    findings = call.service.control.describe_findings(ignored.split(",") if ignored else [])
+    return msgspec.json.encode({"findings": findings})
 
 
 def _describe_entry(entry: JournalEntry) -> JsonObject:

@@ -21,6 +21,7 @@ __all__ = [
     "Int64",
     "IssueToken",
     "JsonObject",
+    "ListFindings",
     "ListJournal",
     "MoveClock",
     "NameFault",
@@ -53,6 +54,12 @@ class ListJournal(Struct, frozen=True):
     """The parameters of GET /__dbx/journal; `after` is the last sequence number that is not wanted."""
 
     after: int = 0
+
+
+class ListFindings(Struct, frozen=True):
+    """The parameters of GET /__dbx/lint; `ignore` names rules that do not matter, with commas between them."""
+
+    ignore: str = ""
 
 
 class UseScenario(Struct, forbid_unknown_fields=True):

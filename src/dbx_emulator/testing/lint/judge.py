@@ -104,9 +104,9 @@ class Lint:
         if findings:
             raise AssertionError("\n\n".join(str(finding) for finding in findings))
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Return the findings as plain data."""
-        return [asdict(finding) for finding in self.findings()]
+    def describe(self, *, ignore: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """Return the findings as plain data; arguments and errors are those of `findings`."""
+        return [asdict(finding) for finding in self.findings(ignore=ignore)]
 
 
 def _check_rule(rule_id: str) -> str:

@@ -106,9 +106,8 @@ def test_what_does_not_exist_changes_nothing(
 
 
 def test_findings_over_http_are_the_same(workspace: Workspace) -> None:
-    """As plain data, after the workspace's own settings."""
-    workspace.lint.ignore("DBX013")
-    [finding] = json.loads(send(workspace, "GET", "/__dbx/lint").body)["findings"]
+    """As plain data, without the rules that are named."""
+    [finding] = json.loads(send(workspace, "GET", "/__dbx/lint?ignore=DBX013,DBX002").body)["findings"]
     assert finding.pop("calls") == [1]
     assert finding == {
         "rule_id": "DBX011",
@@ -120,6 +119,12 @@ def test_findings_over_http_are_the_same(workspace: Workspace) -> None:
         "remedy": RULES["DBX011"].remedy,
         "docs": "docs/lint.md#dbx011",
     }
+
+
+def test_rule_that_does_not_exist_is_refused_over_http(workspace: Workspace) -> None:
+    """With the words that Python says."""
+    reply = send(workspace, "GET", "/__dbx/lint?ignore=DBX099")
+    assert (reply.status_code, b"'DBX099' is none of" in reply.body) == (400, True)
 
 
 def test_no_finding_shows_a_token(workspace: Workspace) -> None:
