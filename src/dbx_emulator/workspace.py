@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ from dbx_emulator.ways_in import WaysIn
 if TYPE_CHECKING:
     from dbx_emulator.histories import History
     from dbx_emulator.testing.expect import Expectations
+    from dbx_emulator.testing.lint import Lint
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -173,6 +175,13 @@ class Workspace(WaysIn, WaysBack):
         """The token that clients are given; after `rotate_token` it is another."""
         return self._tokens.current
 
+    @cached_property
+    def lint(self) -> Lint:
+        """What judges the clients by their calls: `lint.findings()`, `lint.check()`, `lint.ignore("DBX013")`."""
+        from dbx_emulator.testing.lint import Lint
+
+        return Lint(journal=self.journal, runs=lambda: self.runs, clock=self.clock, secret=lambda: self.token)
+
     def issue_token(
         self,
         principal: Principal | str = Principal.USER,
@@ -283,6 +292,7 @@ class Workspace(WaysIn, WaysBack):
             snapshots=self._snapshots,
             make_another=lambda: Workspace(**made_with)._snapshots,  # noqa: SLF001 - another one of these
             unlocked=self._unlocked,
+            lint=self._describe_findings,
         )
 
     def _refuse_shared_time(self) -> None:
@@ -291,6 +301,10 @@ class Workspace(WaysIn, WaysBack):
                 "clock: other workspaces live by it too, and for them time cannot become another; give this one a "
                 "clock of its own"
             )
+
+    def _describe_findings(self, ignore: list[str]) -> list[dict[str, object]]:
+        # Asked for late: judging loads its rules only where somebody wants to know.
+        return self.lint.describe(ignore=ignore)
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
