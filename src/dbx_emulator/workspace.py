@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -123,6 +123,7 @@ class Workspace(WaysIn):
             clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=self.draws
         )
         self._stall = StallGuard(self.clock, who=describe_caller)
+        self._on_request: list[Callable[[Request], None]] = []
         self._agenda = WorkspaceAgenda(self._engine, self._lock)
         self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
@@ -235,6 +236,10 @@ class Workspace(WaysIn):
         finally:
             self._lock.acquire()
 
+    def on_request(self, asked: Callable[[Request], None]) -> None:
+        """Have `asked` called with each request before anything else is done; what it raises ends the request."""
+        self._on_request.append(asked)
+
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits.
 
@@ -242,9 +247,11 @@ class Workspace(WaysIn):
             UsageError: One target was read more often than the clock allows while time stood still, or time ends.
         """
         with self._lock:
-            self._stall.count(request)
             self.gate.hold()
             try:
+                for asked in self._on_request:
+                    asked(request)
+                self._stall.count(request)
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()
