@@ -214,10 +214,12 @@ class _Sweep:
         if base.error is not None:
             notes.append(f"without faults the life raises {type(base.error).__name__}: {base.error}")
         after_ms = duration_ms(self.lives.aftermath, name="leaked_after")
-        longest_ms = max(
-            (run.end_time_ms - run.start_time_ms for run in base.runs if run.end_time_ms), default=0
-        )
-        if self.judge.leaked_after is not None and base.runs and 0 < longest_ms < after_ms:
+        lasted_ms = [
+            run.end_time_ms - run.start_time_ms
+            for run in base.runs
+            if run.end_time_ms and not run.is_cancel_requested
+        ]
+        if self.judge.leaked_after is not None and lasted_ms and max(lasted_ms) < after_ms:
             notes.append(
                 f"every run is over within {self.judge.leaked_after} by itself, so that a leaked one may not be "
                 "seen; let runs last longer (workspace=lambda: Workspace(timing=Timing(run='1h'))), or give a "
