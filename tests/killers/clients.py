@@ -1,4 +1,4 @@
-"""The client that does it right, and one for each thing that clients do wrong: a method of it, as people write it."""
+"""The client that does it right, and one for each mistake: a method of it, as people write it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ __all__ = [
     "ForgetsTheRun",
     "GivesUpAtOnce",
     "IgnoresRetryAfter",
+    "Json",
     "KnowsAllStates",
     "NeverConfirms",
     "NewTokenEachTime",
@@ -54,7 +55,7 @@ class Careful:
     """
 
     timeout_seconds: float | None = 20
-    over = _OVER
+    over: tuple[str, ...] = _OVER
 
     def __init__(self, workspace: Workspace) -> None:
         self.http = httpx.Client(

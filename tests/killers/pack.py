@@ -13,6 +13,7 @@ from tests.killers.clients import (
     ForgetsTheRun,
     GivesUpAtOnce,
     IgnoresRetryAfter,
+    Json,
     KnowsAllStates,
     NeverConfirms,
     NewTokenEachTime,
@@ -48,7 +49,7 @@ def sees_a_run_through(client: Careful) -> object:
 
 def sees_a_flat_run_through(client: Careful) -> object:
     """The same for a run without `tasks`, which ends as TERMINATED even if it failed."""
-    flat = {"existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/load"}, "tasks": None}
+    flat: Json = {"existing_cluster_id": "0101-1", "notebook_task": {"notebook_path": "/load"}, "tasks": None}
     return client.follow(client.submit(**flat))
 
 

@@ -154,7 +154,8 @@ def _asked(invariant: Invariant, workspace: Workspace, outcome: LifeOutcome) -> 
     try:
         return invariant(workspace, outcome) or ""
     except AssertionError as error:
-        return str(error) or "an assertion failed"
+        # pytest writes below what it knows of the values.
+        return str(error).partition("\n")[0] or "an assertion failed"
 
 
 def _shown(value: object) -> str:

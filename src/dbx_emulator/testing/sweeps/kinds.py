@@ -160,7 +160,7 @@ _TABLE = (
         lambda route: DriftFault(route, replace=_UNKNOWN_STATE),
         strikes=lambda call: call.route == "runs/get" and call.is_active,
     ),
-    SweepKind("late", "the answer comes 5 s late", _wire("late", delay="5s")),
+    SweepKind("late", "the answer comes 3 s late", _wire("late", delay="3s")),
     SweepKind("hang", "the effect is kept, no answer ever comes", _wire("hang")),
     SweepKind("hang_unread", "nothing is done, no answer ever comes", _wire("hang", point="before_auth")),
     SweepKind(

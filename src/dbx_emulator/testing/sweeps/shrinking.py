@@ -27,7 +27,7 @@ def shrink(
         kinds: The kinds there are, simplest first.
         calls: The calls of the fault-free life, by route and number.
     """
-    plan = _fewest(plan, breaks)
+    plan = _merged(_fewest(plan, breaks), breaks)
     for place in range(len(plan)):
         plan = _simplest(plan, place, breaks, kinds=kinds, calls=calls)
         plan = _earliest(plan, place, breaks, kinds=kinds, calls=calls)
@@ -45,6 +45,18 @@ def _fewest(plan: Plan, breaks: Breaks) -> Plan:
         # What could not be missed before may be missed now that something else is gone.
         size = size if size == 1 and left != plan else size // 2
         plan = left
+    return plan
+
+
+def _merged(plan: Plan, breaks: Breaks) -> Plan:
+    """Let a strike at a repetition take the place of the one that made the client repeat."""
+    for strike in plan:
+        for other in plan:
+            if other.route == strike.route and other.nth < strike.nth:
+                left = (each for each in plan if each is not strike)
+                candidate = tuple(strike._replace(nth=other.nth) if each is other else each for each in left)
+                if breaks(candidate):
+                    return _merged(candidate, breaks)
     return plan
 
 

@@ -268,13 +268,14 @@ def _live_without_faults(lives: Lives, same: Callable[[LifeOutcome], object] | N
     Raises:
         UsageError: It does not end, or the two differ.
     """
-    first, second = (lives.live((), most_calls=_MOST_CALLS, positions={})[1] for _ in range(2))
+    first = lives.live((), most_calls=_MOST_CALLS, positions={})[1]
     if first.is_cut:
         raise UsageError(f"life: it never ends, even without faults: it made {_MOST_CALLS:,} calls")
     if first.broken_off:
         raise UsageError(f"life: it never ends, even without faults: {first.broken_off}") from first.error
     if not first.calls:
         raise UsageError("life: it made no call of the workspace; its clients are to call `workspace.url`")
+    second = lives.live((), most_calls=_MOST_CALLS, positions={})[1]
     ours, theirs = ([call.address for call in each.calls] for each in (first, second))
     if ours != theirs:
         differing = next(
