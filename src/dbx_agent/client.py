@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -370,6 +371,7 @@ def _quote(content: bytes, token: str) -> str:
     return shorten(read_error_body(content).message.replace(token, "***"), 200) or "an empty body"
 
 
+@cache
 def _own_version() -> str:
     try:
         return version("dbx-kit")

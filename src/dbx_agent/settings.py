@@ -26,10 +26,18 @@ _DEFAULT_SECONDS = {
     "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_CREATE_GRACE_SECONDS": 60.0,
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
-_VARIABLES = (DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, _ALLOWED_HOSTS, _ALLOW_HTTP, *_DEFAULT_SECONDS)
+_CREDENTIAL_PROVIDER = "FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER"
+_VARIABLES = (
+    DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
+    _CREDENTIAL_PROVIDER,
+    _ALLOWED_HOSTS,
+    _ALLOW_HTTP,
+    *_DEFAULT_SECONDS,
+)
 _MAX_SECONDS = 600
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
@@ -45,10 +53,14 @@ class Settings:
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
+        service_credential_provider: The service credential that serverless tasks get which name none
+            (FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER); empty for none.
         create_budget_seconds: What a create may take, retries included; below the engine's 10 s.
         get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
             anyway.
         delete_budget_seconds: What a delete may take.
+        create_grace_seconds: How long a run whose create was cancelled waits for its attempt to come again before
+            it is cancelled; long enough for an engine that starts anew, short against the price of a cluster.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
         request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
     """
@@ -56,9 +68,11 @@ class Settings:
     instance: Instance | None = None
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
+    service_credential_provider: str = ""
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
     get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
     delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
+    create_grace_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_GRACE_SECONDS"]
     connect_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"]
     request_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"]
 
@@ -83,9 +97,11 @@ def _read(values: tuple[str | None, ...]) -> Settings:
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
+        service_credential_provider=given.get(_CREDENTIAL_PROVIDER, ""),
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
         get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
         delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
+        create_grace_seconds=seconds["DBX_AGENT_CREATE_GRACE_SECONDS"],
         connect_timeout_seconds=seconds["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"],
         request_timeout_seconds=seconds["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"],
     )
