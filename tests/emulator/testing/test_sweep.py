@@ -415,6 +415,44 @@ def test_invariant_cannot_take_the_name_of_one_that_always_holds() -> None:
         sweep(persistent, invariants=[ends])
 
 
+def test_control_calls_are_no_calls_of_the_life() -> None:
+    """Who asks the emulator about itself is not counted, and no fault strikes him."""
+
+    def life(workspace: Workspace) -> int:
+        with client_of(workspace) as client:
+            client.get("runs/list")
+            return client.get(f"{workspace.url}/__dbx/journal").status_code
+
+    report = sweep(life, kinds=["500", "refused"], same=lambda _: None, most_calls=int)
+    assert report.calls == ("runs/list[1]",)
+    report.check()
+
+
+def test_refused_connection_before_a_call_that_the_life_does_not_make_never_happens() -> None:
+    """It is armed by the number of a call in the life without faults."""
+    report = sweep(persistent, plan="runs/get[9]:refused")
+    assert report.notes == ("runs/get[9]:refused struck nothing; the life has other calls now",)
+
+
+def test_clock_that_never_ends_and_runs_of_runs_are_judged_too() -> None:
+    """A run that a task of another one sets off is the service's, however many there are."""
+
+    def life(workspace: Workspace) -> None:
+        with client_of(workspace) as client:
+            task = {"task_key": "only", "existing_cluster_id": "c", "notebook_task": {"notebook_path": "/n"}}
+            job_id = client.post("create", json={"name": "below", "tasks": [task]}).json()["job_id"]
+            above = {"task_key": "above", "run_job_task": {"job_id": job_id}}
+            tasks = [above, above | {"task_key": "again"}]
+            client.post("runs/submit", json={"tasks": tasks, "idempotency_token": "t"})
+            workspace.clock.advance("2h")
+
+    def endless() -> Workspace:
+        return Workspace(clock=Clock())
+
+    report = sweep(life, workspace=endless, kinds=["duplicate_delivery"])
+    assert report.cells["duplicate_delivery", "runs/submit[1]"] == "✓"
+
+
 def test_grid_of_many_calls_goes_on_below() -> None:
     """Eighty calls a line, with their tens above."""
     calls = tuple(f"runs/list[{nth}]" for nth in range(1, 86))

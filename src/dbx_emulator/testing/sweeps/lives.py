@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dbx_emulator._api.messages import Request
 from dbx_emulator._api.router import ROUTES, is_control
@@ -247,7 +248,7 @@ class Lives:
                 # It strikes before there is a call that could be counted, and so is armed after the one before.
                 position = positions.get((strike.route, strike.nth))
                 if position is not None:
-                    later[position] = _arming(workspace, fault, later.get(position))
+                    later[position] = partial(workspace.faults.add, fault)
             else:
                 fault.when = turn = _Turn(strike, kind)
                 turns.append(turn)
@@ -281,35 +282,20 @@ class Lives:
         )
 
 
-def _arming(workspace: Workspace, fault: Fault, before: Callable[[], object] | None) -> Callable[[], object]:
-    def arm() -> None:
-        if before is not None:
-            before()
-        workspace.faults.add(fault)
-
-    return arm
-
-
 def _ended(value: object) -> object:
     """Return what a life returned; one that is asynchronous is lived on a loop of its own.
 
     Raises:
         UsageError: A loop is running, on which nobody can wait for another one.
     """
-    if not inspect.isawaitable(value):
+    if not inspect.iscoroutine(value):
         return value
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_awaited(value))
-    if inspect.iscoroutine(value):
-        value.close()
+        return asyncio.run(value)
+    value.close()
     raise UsageError("life: it is asynchronous, and a loop is running already; call sweep() where none is")
-
-
-async def _awaited(value: object) -> object:
-    assert inspect.isawaitable(value)
-    return await value
 
 
 def _usage_error(error: BaseException | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 
 from dbx_emulator.testing.sweeps.kinds import SweepKind, SweptCall
 from dbx_emulator.testing.sweeps.plans import Plan, can_strike
@@ -80,9 +81,7 @@ def _simplest(
     calls: Mapping[tuple[str, int], SweptCall],
 ) -> Plan:
     strike = plan[place]
-    for kind in kinds.values():
-        if kind.id == strike.kind:
-            break
+    for kind in takewhile(lambda each: each.id != strike.kind, kinds.values()):
         candidate = _replaced(plan, place, kind=kind.id)
         if can_strike(kind, calls.get(strike[:2])) and breaks(candidate):
             return candidate
