@@ -101,12 +101,15 @@ PURE: dict[str, set[str]] = {
     "budget": set(),
     "error_body": set(),
     "errors": set(),
+    "failure_report": {"error_body", "outcome", "run_snapshot"},
     "idempotency": set(),
     "job_conf": {"errors"},
     "job_spec": {"errors", "job_conf"},
-    "links": set(),
+    "links": {"error_body", "run_snapshot"},
     "outcome": {"error_body", "run_snapshot"},
+    "poll_memory": {"links", "outcome"},
     "retries": {"errors"},
+    "run_info": {"run_snapshot"},
     "run_snapshot": set(),
 }
 
