@@ -1,1 +1,1 @@
-"""Tests of what judges a client."""
+"""Tests of what judges the code under test."""
