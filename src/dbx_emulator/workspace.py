@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Credentials, Service
@@ -34,6 +35,9 @@ from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
 from dbx_emulator.ways_in import WaysIn
+
+if TYPE_CHECKING:
+    from dbx_emulator.testing.expect import Expectations
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -133,6 +137,13 @@ class Workspace(WaysIn):
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
+
+    @property
+    def expect(self) -> Expectations:
+        """What can be expected of the client: `expect.at_most_once("runs/submit")`, `expect.no_active_runs()`."""
+        from dbx_emulator.testing.expect import Expectations
+
+        return Expectations(self)
 
     @property
     def seed(self) -> int:

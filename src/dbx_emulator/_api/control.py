@@ -19,7 +19,6 @@ from dbx_emulator._api.structs import (
     ApplyProfiles,
     IssueToken,
     JsonObject,
-    ListJournal,
     MoveClock,
     NameFault,
     RevokeToken,
@@ -28,7 +27,7 @@ from dbx_emulator._api.structs import (
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
-from dbx_emulator._core.journal import Journal, JournalEntry
+from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
 
@@ -40,14 +39,11 @@ __all__ = [
     "add_fault",
     "add_scenario",
     "apply_profiles",
-    "clear_journal",
     "clear_scenarios",
-    "export_journal",
     "get_clock",
     "get_health",
     "issue_token",
     "list_faults",
-    "list_journal",
     "list_profiles",
     "list_scenarios",
     "move_clock",
@@ -269,29 +265,6 @@ def revoke_token(call: Call) -> bytes:
 def rotate_token(call: Call) -> bytes:
     """Answer POST /__dbx/tokens/rotate with the token that opens the workspace from now on."""
     return msgspec.json.encode({"token": call.service.control.tokens.rotate()})
-
-
-def list_journal(call: Call) -> bytes:
-    """Answer GET /__dbx/journal: the entries that are kept, oldest first."""
-    after = call.parameters(ListJournal).after
-    entries = [_describe_entry(entry) for entry in call.service.control.journal if entry.sequence > after]
-    return msgspec.json.encode({"entries": entries})
-
-
-def export_journal(call: Call) -> bytes:
-    """Answer GET /__dbx/journal/export: the canonical form, one line of JSON for each call."""
-    return call.service.control.journal.export()
-
-
-def clear_journal(call: Call) -> bytes:
-    """Answer DELETE /__dbx/journal."""
-    call.service.control.journal.clear()
-    return b"{}"
-
-
-def _describe_entry(entry: JournalEntry) -> JsonObject:
-    """Return an entry as plain data, without what was said and told."""
-    return {name: value for name, value in entry._asdict().items() if name not in ("said", "told")}
 
 
 def _describe_scenarios(scenarios: list[Scenario]) -> JsonObject:

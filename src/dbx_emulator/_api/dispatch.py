@@ -133,6 +133,7 @@ class Dispatcher:
             note=_note(answer, call),
             said=call.request,
             told=answer.reply,
+            scenario=None if job_run is None else job_run.step,
         )
 
     def _answer_control(self, route: Route, call: Call) -> Reply:

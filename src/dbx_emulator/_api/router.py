@@ -8,10 +8,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dbx_emulator._api import adjacent, auth, control, jobs, run_lists, runs
+from dbx_emulator._api import adjacent, auth, control, control_journal, jobs, run_lists, runs
 from dbx_emulator._api.calls import Route
 from dbx_emulator._api.codec import Version
-from dbx_emulator._api.errors import HTML_HEADERS, JSON_LINES_HEADERS, endpoint_not_found, not_implemented
+from dbx_emulator._api.errors import (
+    HTML_HEADERS,
+    JSON_LINES_HEADERS,
+    SVG_HEADERS,
+    TEXT_HEADERS,
+    endpoint_not_found,
+    not_implemented,
+)
 from dbx_emulator._core.errors import ApiError, nearest
 
 __all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "no_route"]
@@ -48,9 +55,15 @@ _CONTROL = [
     Route("tokens", "POST", control.issue_token, is_control=True),
     Route("tokens", "DELETE", control.revoke_token, is_control=True),
     Route("tokens/rotate", "POST", control.rotate_token, is_control=True),
-    Route("journal", "GET", control.list_journal, is_control=True),
-    Route("journal", "DELETE", control.clear_journal, is_control=True),
-    Route("journal/export", "GET", control.export_journal, headers=JSON_LINES_HEADERS, is_control=True),
+    Route("journal", "GET", control_journal.list_journal, is_control=True),
+    Route("journal", "DELETE", control_journal.clear_journal, is_control=True),
+    Route(
+        "journal/export", "GET", control_journal.export_journal, headers=JSON_LINES_HEADERS, is_control=True
+    ),
+    Route("journal/har", "GET", control_journal.get_har, is_control=True),
+    Route("timeline", "GET", control_journal.get_timeline, is_control=True),
+    Route("timeline/text", "GET", control_journal.write_timeline, headers=TEXT_HEADERS, is_control=True),
+    Route("timeline/svg", "GET", control_journal.draw_timeline, headers=SVG_HEADERS, is_control=True),
 ]
 
 _HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True)

@@ -1,1 +1,1 @@
-"""Tests of what judges the code under test."""
+"""The judges of a client."""
