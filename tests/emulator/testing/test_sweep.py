@@ -12,6 +12,8 @@ import pytest
 
 from dbx_emulator import Clock, Outcome, Timing, UsageError, Workspace
 from dbx_emulator.testing import SWEEP_KINDS, LifeOutcome, SweepReport, sweep
+from dbx_emulator.testing.sweeps.invariants import unprovoked
+from dbx_emulator.testing.sweeps.lives import SweptRun
 from tests.emulator.testing.lives import BODY, client_of, fire_and_forget, persistent, plain, tokenless
 
 #: 200 that cannot be read, or a refusal for good, is more than the lives here are made for.
@@ -35,6 +37,7 @@ def test_life_that_does_it_right_passes_every_kind_that_can_strike() -> None:
     assert set(_TRANSIENT) - struck == {"stale_read"}
     assert report.cells["read_lag", "runs/get[1]"] == "✓"
     assert ("read_lag", "runs/get[2]") not in report.cells
+    assert report.cells["stale_keep_alive", "runs/submit[1]"] == "·"
 
 
 def test_tokenless_submit_is_one_failure_with_the_simplest_plan() -> None:
@@ -107,29 +110,37 @@ def test_runs_that_end_otherwise_are_told() -> None:
     assert told == "'etl' ended as TERMINATED CANCELED instead of TERMINATED SUCCESS"
 
 
-def test_run_that_replaces_a_failed_one_is_no_duplicate() -> None:
+def _run(run_id: int, **changes: object) -> SweptRun:
+    """Return a run that was there from minute to minute and succeeded."""
+    run = SweptRun(
+        run_id,
+        "etl",
+        start_time_ms=run_id * 60_000,
+        end_time_ms=run_id * 60_000 + 50_000,
+        life_cycle_state="TERMINATED",
+        result_state="SUCCESS",
+        is_cancel_requested=False,
+        is_nested=False,
+    )
+    return replace(run, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("runs", "counted"),
+    [
+        pytest.param([_run(1), _run(2)], [1, 2], id="after-a-success"),
+        pytest.param([_run(1, result_state="FAILED"), _run(2)], [1], id="after-a-failure"),
+        pytest.param([_run(1, result_state="CANCELED"), _run(2)], [1], id="after-a-cancel"),
+        pytest.param([_run(1, end_time_ms=0, result_state=None), _run(2)], [1, 2], id="beside-an-active-one"),
+        pytest.param(
+            [_run(1, end_time_ms=130_000, result_state="FAILED"), _run(2)], [1, 2], id="before-the-failure"
+        ),
+        pytest.param([_run(1), _run(2, is_nested=True)], [1], id="set-off-by-a-task"),
+    ],
+)
+def test_run_that_replaces_a_failed_one_is_no_duplicate(runs: list[SweptRun], counted: list[int]) -> None:
     """Submitting again after a failure is what a client is for; a success leaves nothing to replace."""
-
-    def life(workspace: Workspace) -> list[str]:
-        results = []
-        with client_of(workspace) as client:
-            for number in range(3):
-                body = BODY | {"idempotency_token": str(number)}
-                run_id = client.post("runs/submit", json=body).json()["run_id"]
-                workspace.clock.advance("30m")
-                results.append(
-                    client.get("runs/get", params={"run_id": run_id}).json()["state"]["result_state"]
-                )
-                if results[-1] == "SUCCESS" and workspace.faults:
-                    break
-        return results
-
-    def flaky() -> Workspace:
-        workspace = Workspace(timing=Timing(run="15m"))
-        workspace.scenarios.add("etl", [Outcome(termination_code="CLOUD_FAILURE"), Outcome()])
-        return workspace
-
-    sweep(life, workspace=flaky, kinds=["late"], same=lambda _: None).check()
+    assert [run.run_id for run in unprovoked(runs)["etl"]] == counted
 
 
 def test_endless_client_is_stopped_and_told() -> None:

@@ -10,7 +10,7 @@ from dbx_emulator.testing.sweeps.kinds import SweepKind
 from dbx_emulator.testing.sweeps.lives import LifeOutcome, SweptRun
 from dbx_emulator.workspace import Workspace
 
-__all__ = ["BUILT_IN", "Invariant", "Judge", "describe_other_end", "usual_intent"]
+__all__ = ["BUILT_IN", "Invariant", "Judge", "describe_other_end", "unprovoked", "usual_intent"]
 
 #: What a user may add: is given the workspace and what came of the life, and says what is wrong, or nothing.
 Invariant = Callable[[Workspace, LifeOutcome], str | None]
@@ -77,8 +77,8 @@ class Judge:
         return {name: told for name, told in found.items() if told}
 
     def _duplicate_run(self, outcome: LifeOutcome) -> str:
-        usual = _unprovoked(self.base.runs)
-        for intent, runs in _unprovoked(outcome.runs).items():
+        usual = unprovoked(self.base.runs)
+        for intent, runs in unprovoked(outcome.runs).items():
             most = max(1, len(usual.get(intent, ())))
             if len(runs) > most:
                 ids = ", ".join(str(run.run_id) for run in runs)
@@ -127,7 +127,7 @@ def _ending(outcome: LifeOutcome) -> str:
     return f"raised {type(outcome.error).__name__}: {str(outcome.error)[:_SHOWN]}"
 
 
-def _unprovoked(runs: Sequence[SweptRun]) -> dict[Hashable, list[SweptRun]]:
+def unprovoked(runs: Sequence[SweptRun]) -> dict[Hashable, list[SweptRun]]:
     """Return the runs of each intent but those that replace one that had not gone well."""
     found: dict[Hashable, list[SweptRun]] = {}
     latest: dict[Hashable, SweptRun] = {}
