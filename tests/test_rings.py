@@ -68,6 +68,12 @@ RINGS: dict[str, set[str]] = {
     "dbx_emulator.hosts": {"dbx_emulator._core"},
     "dbx_emulator.runs_view": {"dbx_emulator._core"},
     "dbx_emulator.workspaces": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.workspace"},
+    "dbx_emulator.testing.sweeps": {
+        "dbx_emulator._core",
+        "dbx_emulator._api",
+        "dbx_emulator.workspace",
+        "msgspec",
+    },
     "dbx_emulator.failure_report": {"dbx_emulator._core", "dbx_emulator._api", "dbx_emulator.workspace"},
     "dbx_emulator.pytest_plugin": {
         "dbx_emulator._core",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
@@ -132,6 +132,7 @@ class Workspace(WaysIn, WaysBack):
         self._lock = threading.RLock()
         self._engine = Engine(clock=self.clock, timing=timing, scenarios=self.scenarios, draws=self.draws)
         self._stall = StallGuard(self.clock, who=describe_caller)
+        self._on_request: list[Callable[[Request], None]] = []
         self._agenda = WorkspaceAgenda(self._engine, self._lock)
         self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
@@ -314,6 +315,10 @@ class Workspace(WaysIn, WaysBack):
         finally:
             self._lock.acquire()
 
+    def on_request(self, asked: Callable[[Request], None]) -> None:
+        """Have `asked` called with each request before anything else is done; what it raises ends the request."""
+        self._on_request.append(asked)
+
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits.
 
@@ -321,9 +326,11 @@ class Workspace(WaysIn, WaysBack):
             UsageError: One target was read more often than the clock allows while time stood still, or time ends.
         """
         with self._lock:
-            self._stall.count(request)
             self.gate.hold()
             try:
+                for asked in self._on_request:
+                    asked(request)
+                self._stall.count(request)
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()
