@@ -95,13 +95,14 @@ PURE: dict[str, set[str]] = {
     "idempotency": set(),
     "links": set(),
     "outcome": {"error_body", "run_snapshot"},
+    "redaction": set(),
     "retries": {"errors"},
     "run_snapshot": set(),
 }
 
 #: Third-party packages and the only modules of the agent that may import them.
 ONLY_IN: dict[str, set[str]] = {
-    "httpx": {"dbx_agent.client"},
+    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool"},
 }
 
 

@@ -36,7 +36,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     """Read an error body.
 
     Known shapes: the API's JSON, where the code is text, or a number from the authentication layer; the old
-    `error`; SCIM's `detail`; `CODE: text`; an HTML page; nothing.
+    `error`; OAuth's, where `error` is the code; SCIM's `detail`; `CODE: text`; an HTML page; nothing.
 
     Source: [agent.error.shapes] sdk: databricks-sdk-py, databricks/sdk/errors/deserializer.py
     """
@@ -55,11 +55,10 @@ def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def _read_object(body: dict[str, Any]) -> ErrorBody:
-    code = body.get("error_code")
-    message = next(
-        (body[key] for key in ("message", "detail", "error") if isinstance(body.get(key), str) and body[key]),
-        "",
-    )
+    is_oauth = "error_description" in body
+    code = body.get("error" if is_oauth else "error_code")
+    keys = ("error_description",) if is_oauth else ("message", "detail", "error")
+    message = next((body[key] for key in keys if isinstance(body.get(key), str) and body[key]), "")
     return ErrorBody(
         error_code=shorten(code, 64) if isinstance(code, str) else "",
         message=shorten(message) if message else shorten(json.dumps(body)) if body else "",

@@ -34,7 +34,7 @@ from enum import Enum
 from dbx_agent.error_body import shorten
 from dbx_agent.run_snapshot import RunState
 
-__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed"]
+__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed", "is_untouched_by_cancel"]
 
 
 class Phase(Enum):
@@ -166,6 +166,12 @@ def decide_outcome(state: RunState, *, is_local: bool) -> Outcome:
 def is_failed(state: RunState) -> bool:
     """Tell whether a run or task run is over and did not succeed."""
     return _is_over(state) and _decide_over(state) is not Phase.SUCCEEDED
+
+
+def is_untouched_by_cancel(state: RunState) -> bool:
+    """Tell whether a run surely goes on as before a cancel: neither over nor about to be."""
+    name = state.status_state or state.life_cycle_state
+    return name in ACTIVE and name != "TERMINATING" and state.life_cycle_state != "TERMINATING"
 
 
 def _is_over(state: RunState) -> bool:

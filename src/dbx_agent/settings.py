@@ -16,22 +16,43 @@ from functools import lru_cache
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.instance import Instance, read_instance
 
-__all__ = ["DEFAULT_DATABRICKS_INSTANCE_ENV_KEY", "Settings"]
+__all__ = [
+    "AUTH_TYPE",
+    "CLIENT_ID",
+    "DEFAULT_DATABRICKS_INSTANCE_ENV_KEY",
+    "OAUTH_M2M",
+    "PAT",
+    "Settings",
+]
 
 DEFAULT_DATABRICKS_INSTANCE_ENV_KEY = "FLYTE_DATABRICKS_INSTANCE"
+
+#: Spelled as by the agent that this one replaces, whose further types are not known here.
+AUTH_TYPE = "FLYTE_DATABRICKS_AUTH_TYPE"
+CLIENT_ID = "DATABRICKS_CLIENT_ID"
+PAT = "pat"
+OAUTH_M2M = "oauth_m2m"
 
 _ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
 _ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
 _DEFAULT_SECONDS = {
-    "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
+    "DBX_AGENT_CREATE_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
-_VARIABLES = (DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, _ALLOWED_HOSTS, _ALLOW_HTTP, *_DEFAULT_SECONDS)
+_VARIABLES = (
+    DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
+    AUTH_TYPE,
+    CLIENT_ID,
+    _ALLOWED_HOSTS,
+    _ALLOW_HTTP,
+    *_DEFAULT_SECONDS,
+)
 _MAX_SECONDS = 600
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 _HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 
 
@@ -45,10 +66,13 @@ class Settings:
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
-        create_budget_seconds: What a create may take, retries included; below the engine's 10 s.
-        get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
-            anyway.
-        delete_budget_seconds: What a delete may take.
+        auth_type: `pat` or `oauth_m2m` (FLYTE_DATABRICKS_AUTH_TYPE); empty means the personal token if there is
+            one, else the OAuth client if there is one.
+        client_id: The OAuth client (DATABRICKS_CLIENT_ID); empty looks among the secrets.
+        create_budget_seconds: What a create may take, with its token, retries and pauses; below the 3 s that
+            engines give which do not say otherwise.
+        get_budget_seconds: Likewise of a get.
+        delete_budget_seconds: Likewise of a delete.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
         request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
     """
@@ -56,6 +80,8 @@ class Settings:
     instance: Instance | None = None
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
+    auth_type: str = ""
+    client_id: str = ""
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
     get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
     delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
@@ -83,6 +109,8 @@ def _read(values: tuple[str | None, ...]) -> Settings:
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
+        auth_type=_read_auth_type(given.get(AUTH_TYPE, ""), problems),
+        client_id=_read_client_id(given.get(CLIENT_ID, ""), problems),
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
         get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
         delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
@@ -98,6 +126,23 @@ def _read_boolean(text: str, problems: list[str]) -> bool:
     if text.lower() not in _BOOLEANS:
         problems.append(f"{_ALLOW_HTTP} is {text!r}. Use true or false.")
     return _BOOLEANS.get(text.lower(), False)
+
+
+def _read_auth_type(text: str, problems: list[str]) -> str:
+    if text.lower() not in {"", PAT, OAUTH_M2M}:
+        problems.append(
+            f"{AUTH_TYPE} is {text!r}. Use {PAT} for a personal token or {OAUTH_M2M} for an OAuth client."
+        )
+    return text.lower()
+
+
+def _read_client_id(text: str, problems: list[str]) -> str:
+    # Not shown: people mix up the two, and the other one is the secret.
+    if text and not _CLIENT_ID.fullmatch(text):
+        problems.append(
+            f"{CLIENT_ID} has characters that no id has. Use the application id of a service principal."
+        )
+    return text
 
 
 def _read_deployment_instance(
