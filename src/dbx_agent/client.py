@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -186,6 +187,7 @@ def _get(instance: Instance, route: str, run_id: int | None, **query: str) -> Ap
     )
 
 
+@cache
 def _own_version() -> str:
     try:
         return version("dbx-kit")
