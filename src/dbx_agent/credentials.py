@@ -143,8 +143,9 @@ class Credentials:
         """Return how the deployment authenticates: as it says, else by the token if there is one."""
         if settings.auth_type:
             return settings.auth_type
-        has_client = bool(settings.client_id or self._find(CLIENT_ID))
-        return OAUTH_M2M if has_client and not self._find(SECRET_KEY) else PAT
+        if self._find(SECRET_KEY):
+            return PAT
+        return OAUTH_M2M if settings.client_id or self._find(CLIENT_ID) else PAT
 
     async def token_for(
         self,

@@ -14,6 +14,7 @@ MESSAGE_LIMIT = 1000
 """Characters of a service's message that are kept."""
 
 _BODY_LIMIT = 200_000
+_OAUTH_CODE = re.compile(r"[a-z_]{1,64}")
 _CODE_AND_TEXT = re.compile(r"\s*(?P<code>[A-Z][A-Z0-9_]{2,63}): (?P<text>.+)", re.DOTALL)
 _PAGE_TEXTS = (re.compile(r"(?is)<pre[^>]*>(.*?)</pre>"), re.compile(r"(?is)<title[^>]*>(.*?)</title>"))
 _TAG = re.compile(r"<[^<>]*>")
@@ -55,10 +56,15 @@ def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def _read_object(body: dict[str, Any]) -> ErrorBody:
-    is_oauth = "error_description" in body
-    code = body.get("error" if is_oauth else "error_code")
-    keys = ("error_description",) if is_oauth else ("message", "detail", "error")
-    message = next((body[key] for key in keys if isinstance(body.get(key), str) and body[key]), "")
+    error = body.get("error")
+    # OAuth's code is one word, with or without a description; the old `error` is a sentence.
+    if isinstance(error, str) and _OAUTH_CODE.fullmatch(error):
+        body = {"error_code": error, "message": body.get("error_description") or error}
+    code = body.get("error_code")
+    message = next(
+        (body[key] for key in ("message", "detail", "error") if isinstance(body.get(key), str) and body[key]),
+        "",
+    )
     return ErrorBody(
         error_code=shorten(code, 64) if isinstance(code, str) else "",
         message=shorten(message) if message else shorten(json.dumps(body)) if body else "",
