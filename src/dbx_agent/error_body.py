@@ -59,7 +59,8 @@ def _read_object(body: dict[str, Any]) -> ErrorBody:
     error = body.get("error")
     # OAuth's code is one word, with or without a description; the old `error` is a sentence.
     if isinstance(error, str) and _OAUTH_CODE.fullmatch(error):
-        body = {"error_code": error, "message": body.get("error_description") or error}
+        said = body.get("error_description")
+        body = {"error_code": error, "message": said if isinstance(said, str) and said else error}
     code = body.get("error_code")
     message = next(
         (body[key] for key in ("message", "detail", "error") if isinstance(body.get(key), str) and body[key]),

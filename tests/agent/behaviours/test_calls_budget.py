@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from dbx_agent.agent import DatabricksAgentV2
+from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
 from dbx_agent.errors import ApiCallError, DatabricksAgentError
 from dbx_agent.instance import read_instance
 from dbx_agent.settings import Settings
 from dbx_emulator import ConnectionFault, LostResponse, StatusFault, WireFault, Workspace
-from tests.agent.support import phase_name
+from tests.agent.support import ManualClock, phase_name
 
 from .virtual import BUDGET_SECONDS, VirtualTime, submit
 
@@ -92,3 +93,33 @@ async def test_a_socket_that_says_nothing_ends_with_the_budget_too(workspace: Wo
         assert phase_name(await agent.get(meta)) == "RUNNING"
         assert time.perf_counter() - began < 5.0
         workspace.faults.clear()
+
+
+class _Pieces(httpx.AsyncByteStream):
+    """A body in pieces, each a twentieth of a second after the one before."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.read += 1
+            await self._clock.sleep(0.05)
+            yield b" "
+
+
+@pytest.mark.behaviour(6)
+@pytest.mark.asyncio
+async def test_a_body_that_never_ends_is_read_no_longer_than_the_budget(
+    workspace: Workspace, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No single pause is too long, and yet it ends; nor is another attempt begun for which there is no time."""
+    body = _Pieces(clock)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    monkeypatch.setattr("dbx_agent.client.SHARED_POOL._transport", transport)
+    began = clock.now
+    resource = await DatabricksAgentV2(clock=clock).get(DatabricksJobMetadata(workspace.host, "7"))
+    assert "ReadTimeout: the body came too slowly" in resource.message
+    assert clock.now - began <= BUDGET_SECONDS
+    assert body.read < 50

@@ -172,9 +172,8 @@ async def test_a_retired_client_is_closed_after_its_last_request(clock: ManualCl
             request = poisoned.build_request("GET", f"{instance.origin}/held")
             await poisoned.send(request, stream=True)
         client = _client(pool, instance, connect_timeout_seconds=0.02, clock=clock)
-        assert await asyncio.gather(
-            _get(client, instance, clock=clock), _get(client, instance, clock=clock)
-        ) == [7, 7]
+        calls = [_get(client, instance, clock=clock) for _ in range(2)]
+        assert await asyncio.gather(*calls) == [7, 7]
         assert poisoned.is_closed
         await pool.aclose()
 

@@ -238,7 +238,7 @@ async def test_a_cancelled_poll_takes_no_token_from_the_others(
 ) -> None:
     """It started the request that all wait for, and an RPC's deadline struck it; the other is answered."""
     asked, opened = asyncio.Event(), asyncio.Event()
-    transport = workspace.transport()
+    transport: httpx.AsyncBaseTransport = workspace.transport()
 
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

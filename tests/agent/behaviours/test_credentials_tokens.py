@@ -212,7 +212,7 @@ async def test_a_slow_token_stops_no_other_call(
 ) -> None:
     """While one create waits for its access token, another task of the loop goes on."""
     opened = asyncio.Event()
-    transport = workspace.transport()
+    transport: httpx.AsyncBaseTransport = workspace.transport()
 
     class Slow(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
