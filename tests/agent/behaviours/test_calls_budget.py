@@ -123,3 +123,18 @@ async def test_a_body_that_never_ends_is_read_no_longer_than_the_budget(
     assert "ReadTimeout: the body came too slowly" in resource.message
     assert clock.now - began <= BUDGET_SECONDS
     assert body.read < 50
+
+
+@pytest.mark.behaviour(6)
+@pytest.mark.asyncio
+async def test_a_pause_in_a_body_is_not_waited_for_beyond_the_budget(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second between the pieces and a second and a half in all: the second pause is not even begun."""
+    monkeypatch.setenv("DBX_AGENT_GET_BUDGET_SECONDS", "1.5")
+    clock = VirtualTime(workspace)
+    agent = DatabricksAgentV2(clock=clock)
+    meta = await submit(agent)
+    workspace.faults.add(WireFault("runs/get", how="dribbled"))
+    with clock.within(1.5):
+        assert "could not be read" in (await agent.get(meta)).message

@@ -298,3 +298,15 @@ async def test_a_token_that_does_not_come_in_time_is_no_token(
     opened.set()
     with pytest.raises(CredentialsError):
         await creating
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("status_code", [401, 403])
+async def test_a_workspace_that_refuses_every_token_is_asked_twice(
+    workspace: Workspace, agent: DatabricksAgentV2, status_code: int
+) -> None:
+    """One new token for each call; that it is refused too is what the call says."""
+    meta = await submit(agent)
+    workspace.faults.add(StatusFault("runs/get", status_code=status_code, message="Invalid access token"))
+    assert "Invalid access token" in (await agent.get(meta)).message
+    assert (_asked(workspace), len(workspace.journal.calls("runs/get"))) == (2, 2)
