@@ -95,6 +95,8 @@ PURE: dict[str, set[str]] = {
     "error_body": set(),
     "errors": set(),
     "idempotency": set(),
+    "job_conf": {"errors"},
+    "job_spec": {"errors", "job_conf"},
     "links": set(),
     "outcome": {"error_body", "run_snapshot"},
     "redaction": set(),

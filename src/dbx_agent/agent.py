@@ -21,6 +21,7 @@ import logging
 import os
 from typing import Any
 
+from dbx_agent.attempts import Attempts
 from dbx_agent.budget import Budget
 from dbx_agent.cancellation import Patience, cancel_run
 from dbx_agent.client import DATABRICKS_API_ENDPOINT, JobsClient, is_run_unknown
@@ -28,13 +29,11 @@ from dbx_agent.clock import Clock, RealClock
 from dbx_agent.compat import (
     AsyncAgentBase,
     Resource,
-    attempt_identity,
-    execution_environment,
     flytekit_version,
     make_resource,
     read_secret,
 )
-from dbx_agent.credentials import Credentials, require_allowed_host
+from dbx_agent.credentials import Credentials
 from dbx_agent.errors import (
     ApiCallError,
     ConfigurationError,
@@ -42,20 +41,14 @@ from dbx_agent.errors import (
     UnexpectedResponseError,
 )
 from dbx_agent.failure_report import TASKS_SHOWN, failed_tasks, write_report
-from dbx_agent.idempotency import attempt_token
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_metadata import DatabricksJobMetadata
-from dbx_agent.job_spec import (
-    FLYTE_FAIL_ON_ERROR,
-    TaskTemplate,
-    build_submit_body,
-    named_instance,
-    unsent_environment,
-)
+from dbx_agent.job_spec import FLYTE_FAIL_ON_ERROR, TaskTemplate
 from dbx_agent.links import console_link
 from dbx_agent.outcome import Outcome, Phase, decide_outcome
 from dbx_agent.run_snapshot import RunOutput, RunSnapshot, TaskSnapshot
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
+from dbx_agent.submission import build_body, choose_instance, make_submit, require_instance
 
 __all__ = [
     "DATABRICKS_API_ENDPOINT",
@@ -92,6 +85,7 @@ class DatabricksAgent(AsyncAgentBase):
         self._clock = clock if clock is not None else RealClock()
         self._credentials = Credentials(read_secret, clock=self._clock)
         self._patience = Patience(self._clock)
+        self._attempts = Attempts(self._clock)
 
     async def create(
         self,
@@ -118,14 +112,16 @@ class DatabricksAgent(AsyncAgentBase):
             UnexpectedResponseError: If what answered is not the Jobs API.
         """
         settings = self._settings()
-        named = named_instance(task_template)
-        _require_instance(named, settings)
+        require_instance(task_template, settings)
         meta = DatabricksJobMetadata("", "", is_local=task_execution_metadata is None)
         try:
-            instance = _choose_instance(named, settings)
+            instance = choose_instance(task_template, settings)
             meta.databricks_instance = instance.name
-            body = _build_body(task_template, task_execution_metadata, output_prefix=output_prefix)
-            meta.run_id = await self._submit(instance, body, settings)
+            body = build_body(
+                task_template, task_execution_metadata, output_prefix=output_prefix, settings=settings
+            )
+            submit = make_submit(self._client(settings), instance, body, settings=settings, clock=self._clock)
+            meta.run_id = str(await self._attempts.run(submit))
         except (ConfigurationError, ApiCallError) as error:
             if isinstance(error, ApiCallError) and error.retryable:
                 raise
@@ -185,11 +181,9 @@ class DatabricksAgent(AsyncAgentBase):
             clock=self._clock,
         )
 
-    async def _submit(self, instance: Instance, body: dict[str, Any], settings: Settings) -> str:
-        budget = self._budget(settings.create_budget_seconds)
-        run_id = await self._client(settings).submit_run(instance, body, budget=budget)
-        logger.info("submitted Databricks run %s on %s", run_id, instance.name)
-        return str(run_id)
+    async def drain(self) -> None:
+        """Settle the submits that nobody waits for any more; for a process that is about to end."""
+        await self._attempts.drain()
 
     async def _read(self, resource_meta: DatabricksJobMetadata) -> tuple[Outcome, str | None]:
         run_id = _read_run_id(resource_meta)
@@ -214,7 +208,7 @@ class DatabricksAgent(AsyncAgentBase):
             credentials=self._credentials,
             clock=self._clock,
             flytekit_version=flytekit_version(),
-            inherited_token=getattr(resource_meta, "inherited_token", ""),
+            inherited_token=resource_meta.inherited_token if resource_meta is not None else "",
         )
 
     def _budget(self, limit_seconds: float) -> Budget:
@@ -244,36 +238,6 @@ def get_header() -> dict[str, str]:
 def result_state_is_available(life_cycle_state: str) -> bool:
     """Tell whether a run in this life cycle state has a result; documented, not what the agent goes by."""
     return life_cycle_state == "TERMINATED"
-
-
-def _require_instance(named: str, settings: Settings) -> None:
-    if not named and settings.instance is None:
-        raise ConfigurationError(
-            "There is no Databricks instance. Set databricks_instance in the task's config, or "
-            f"{DEFAULT_DATABRICKS_INSTANCE_ENV_KEY} in the agent's deployment."
-        )
-
-
-def _build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) -> dict[str, Any]:
-    environment = execution_environment(execution)
-    body = build_submit_body(
-        template,
-        environment=environment,
-        idempotency_token=attempt_token(attempt_identity(execution), output_prefix=output_prefix),
-    )
-    unsent = unsent_environment(template, environment)
-    if unsent:
-        logger.warning("task %s: %s", template.id.name, unsent)
-    return body
-
-
-def _choose_instance(named: str, settings: Settings) -> Instance:
-    if not named:
-        assert settings.instance is not None
-        return settings.instance
-    instance = read_instance(named, field="databricksInstance", allow_http=settings.allow_http)
-    require_allowed_host(instance, settings)
-    return instance
 
 
 def _read_instance(resource_meta: DatabricksJobMetadata, settings: Settings) -> Instance:

@@ -39,13 +39,16 @@ _DEFAULT_SECONDS = {
     "DBX_AGENT_CREATE_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_CREATE_GRACE_SECONDS": 60.0,
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
+_CREDENTIAL_PROVIDER = "FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER"
 _VARIABLES = (
     DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
     AUTH_TYPE,
     CLIENT_ID,
+    _CREDENTIAL_PROVIDER,
     _ALLOWED_HOSTS,
     _ALLOW_HTTP,
     *_DEFAULT_SECONDS,
@@ -69,10 +72,14 @@ class Settings:
         auth_type: `pat` or `oauth_m2m` (FLYTE_DATABRICKS_AUTH_TYPE); empty means the personal token if there is
             one, else the OAuth client if there is one.
         client_id: The OAuth client (DATABRICKS_CLIENT_ID); empty looks among the secrets.
+        service_credential_provider: The service credential that serverless tasks get which name none
+            (FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER); empty for none.
         create_budget_seconds: What a create may take, with its token, retries and pauses; below the 3 s that
             engines give which do not say otherwise.
         get_budget_seconds: Likewise of a get.
         delete_budget_seconds: Likewise of a delete.
+        create_grace_seconds: How long a run whose create was cancelled waits for its attempt to come again before
+            it is cancelled; long enough for an engine that starts anew, short against the price of a cluster.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
         request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
     """
@@ -82,9 +89,11 @@ class Settings:
     allow_http: bool = False
     auth_type: str = ""
     client_id: str = ""
+    service_credential_provider: str = ""
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
     get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
     delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
+    create_grace_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_GRACE_SECONDS"]
     connect_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"]
     request_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"]
 
@@ -111,9 +120,11 @@ def _read(values: tuple[str | None, ...]) -> Settings:
         allow_http=allow_http,
         auth_type=_read_auth_type(given.get(AUTH_TYPE, ""), problems),
         client_id=_read_client_id(given.get(CLIENT_ID, ""), problems),
+        service_credential_provider=given.get(_CREDENTIAL_PROVIDER, ""),
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
         get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
         delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
+        create_grace_seconds=seconds["DBX_AGENT_CREATE_GRACE_SECONDS"],
         connect_timeout_seconds=seconds["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"],
         request_timeout_seconds=seconds["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"],
     )

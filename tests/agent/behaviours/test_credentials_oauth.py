@@ -307,6 +307,8 @@ async def test_a_workspace_that_refuses_every_token_is_asked_twice(
 ) -> None:
     """One new token for each call; that it is refused too is what the call says."""
     meta = await submit(agent)
-    workspace.faults.add(StatusFault("runs/get", status_code=status_code, message="Invalid access token"))
+    workspace.faults.add(
+        StatusFault("runs/get", status_code=status_code, dialect="html", message="Invalid access token")
+    )
     assert "Invalid access token" in (await agent.get(meta)).message
     assert (_asked(workspace), len(workspace.journal.calls("runs/get"))) == (2, 2)

@@ -99,7 +99,7 @@ async def test_a_missing_permission_is_not_a_reason_for_another_token(
 
 def _inherited(workspace: Workspace, run_id: str, token: str) -> DatabricksJobMetadata:
     meta = DatabricksJobMetadata(workspace.host, run_id)
-    meta.inherited_token = token  # type: ignore[attr-defined,unused-ignore]
+    meta.inherited_token = token
     return meta
 
 
@@ -172,7 +172,7 @@ async def test_credentials_go_to_no_host_that_a_task_invents(
         meta = await agent.create(template, task_execution_metadata=make_execution())
         assert "DBX_AGENT_ALLOWED_HOSTS" in meta.rejected
         forged = DatabricksJobMetadata(host, "7")
-        forged.inherited_token = "left"  # type: ignore[attr-defined,unused-ignore]
+        forged.inherited_token = "left"
         await agent.get(forged)
         with pytest.raises(ConfigurationError):
             await agent.delete(forged)
