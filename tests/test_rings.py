@@ -121,6 +121,7 @@ PURE: dict[str, set[str]] = {
     "links": {"error_body", "run_snapshot"},
     "outcome": {"error_body", "run_snapshot"},
     "poll_memory": {"links", "outcome"},
+    "redaction": set(),
     "retries": {"errors"},
     "run_info": {"run_snapshot"},
     "run_snapshot": set(),
@@ -128,7 +129,7 @@ PURE: dict[str, set[str]] = {
 
 #: Third-party packages and the only modules of the agent that may import them.
 ONLY_IN: dict[str, set[str]] = {
-    "httpx": {"dbx_agent.client"},
+    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool"},
 }
 
 

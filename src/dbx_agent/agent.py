@@ -8,11 +8,11 @@ Flyte's resource. What Flyte's engine makes of an exception shapes all three:
   without any instance is the exception: flytekit's API documentation promises a `ValueError`.)
 * `get` raises for nothing that happens on the way, because the engine counts failed polls and never resets the
   count (`polling`).
-* `delete` succeeds when there is nothing left to cancel, because an abort is repeated until it does.
+* `delete` succeeds when there is nothing left to cancel, because an abort is repeated until it does
+  (`cancellation`).
 
 Source: [flyte.create.any-error-retries] documented: flyteorg/flyte, pluginmachinery/internal/webapi/launcher.go
 Source: [flyte.get.failures-add-up] documented: flyteorg/flyte, pluginmachinery/internal/webapi/cache.go
-Source: [flyte.delete.repeated-until-success] documented: flyteorg/flyte, pluginmachinery/internal/webapi/core.go
 """
 
 from __future__ import annotations
@@ -23,12 +23,8 @@ from typing import Any
 
 from dbx_agent.attempts import Attempts
 from dbx_agent.budget import Budget
-from dbx_agent.client import (
-    DATABRICKS_API_ENDPOINT,
-    JobsClient,
-    is_run_finished,
-    is_run_unknown,
-)
+from dbx_agent.cancellation import Patience, cancel_run
+from dbx_agent.client import DATABRICKS_API_ENDPOINT, JobsClient
 from dbx_agent.clock import Clock, RealClock
 from dbx_agent.compat import (
     AsyncAgentBase,
@@ -38,7 +34,7 @@ from dbx_agent.compat import (
     read_secret,
 )
 from dbx_agent.credentials import Credentials
-from dbx_agent.errors import ApiCallError, ConfigurationError
+from dbx_agent.errors import ApiCallError, ConfigurationError, DatabricksAgentError
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_metadata import DatabricksJobMetadata
 from dbx_agent.job_spec import FLYTE_FAIL_ON_ERROR, TaskTemplate
@@ -81,7 +77,8 @@ class DatabricksAgent(AsyncAgentBase):
         super().__init__(metadata_type=DatabricksJobMetadata, task_type_name=self.task_type)
         self._given_settings = settings
         self._clock = clock if clock is not None else RealClock()
-        self._credentials = Credentials(read_secret)
+        self._credentials = Credentials(read_secret, clock=self._clock)
+        self._patience = Patience(self._clock)
         self._attempts = Attempts(self._clock)
         self._polls = Polls(self._clock)
 
@@ -158,21 +155,30 @@ class DatabricksAgent(AsyncAgentBase):
             kwargs: Ignored.
 
         Raises:
-            DatabricksAgentError: If the cancellation could not be asked for; the engine then comes again.
+            DatabricksAgentError: If the cancellation could not be asked for, or the run goes on; the engine then
+                comes again. What stays refused is given up after twenty minutes.
         """
         run_id = _read_run_id(resource_meta)
         if resource_meta.rejected or run_id is None:
             return
-        settings = self._settings()
+        run = f"{run_id} on {resource_meta.databricks_instance}"
         try:
-            await self._client(settings).cancel_run(
-                _read_instance(resource_meta, settings),
-                run_id,
-                budget=self._budget(settings.delete_budget_seconds),
-            )
-        except ApiCallError as error:
-            if not (is_run_finished(error) or is_run_unknown(error)):
+            await self._cancel(resource_meta, run_id)
+        except DatabricksAgentError as error:
+            if not self._patience.is_over(run, error):
                 raise
+        else:
+            self._patience.forget(run)
+
+    async def _cancel(self, resource_meta: DatabricksJobMetadata, run_id: int) -> None:
+        settings = self._settings()
+        await cancel_run(
+            self._client(settings, resource_meta),
+            _read_instance(resource_meta, settings),
+            run_id,
+            budget=self._budget(settings.delete_budget_seconds),
+            clock=self._clock,
+        )
 
     async def drain(self) -> None:
         """Settle the submits that nobody waits for any more; for a process that is about to end."""
@@ -181,7 +187,7 @@ class DatabricksAgent(AsyncAgentBase):
     def _open_poll(self, resource_meta: DatabricksJobMetadata, run_id: int) -> Poll:
         settings = self._settings()
         return Poll(
-            client=self._client(settings),
+            client=self._client(settings, resource_meta),
             instance=_read_instance(resource_meta, settings),
             run_id=run_id,
             budget=self._budget(settings.get_budget_seconds),
@@ -191,9 +197,13 @@ class DatabricksAgent(AsyncAgentBase):
     def _settings(self) -> Settings:
         return self._given_settings or Settings.from_environ(os.environ)
 
-    def _client(self, settings: Settings) -> JobsClient:
+    def _client(self, settings: Settings, resource_meta: DatabricksJobMetadata | None = None) -> JobsClient:
         return JobsClient(
-            settings, credentials=self._credentials, clock=self._clock, flytekit_version=flytekit_version()
+            settings,
+            credentials=self._credentials,
+            clock=self._clock,
+            flytekit_version=flytekit_version(),
+            inherited_token=resource_meta.inherited_token if resource_meta is not None else "",
         )
 
     def _budget(self, limit_seconds: float) -> Budget:

@@ -52,15 +52,15 @@ def flytekit_version() -> str:
     return str(flytekit.__version__)
 
 
-def read_secret() -> str:
-    """Read the deployment's token through flytekit's secret manager.
+def read_secret(key: str = SECRET_KEY) -> str:
+    """Read a secret of the deployment, its token if not said otherwise, through flytekit's secret manager.
 
     Source: [flyte.secret.lookup] measured: flytekit 1.16.31, SecretsManager.get
 
     Raises:
         ValueError: If there is none.
     """
-    return str(get_connector_secret(SECRET_KEY))
+    return str(get_connector_secret(key))
 
 
 def make_resource(

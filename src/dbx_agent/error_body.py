@@ -14,6 +14,7 @@ MESSAGE_LIMIT = 1000
 """Characters of a service's message that are kept."""
 
 _BODY_LIMIT = 200_000
+_OAUTH_CODE = re.compile(r"[a-z_]{1,64}")
 _CODE_AND_TEXT = re.compile(r"\s*(?P<code>[A-Z][A-Z0-9_]{2,63}): (?P<text>.+)", re.DOTALL)
 _PAGE_TEXTS = (re.compile(r"(?is)<pre[^>]*>(.*?)</pre>"), re.compile(r"(?is)<title[^>]*>(.*?)</title>"))
 _TAG = re.compile(r"<[^<>]*>")
@@ -36,7 +37,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     """Read an error body.
 
     Known shapes: the API's JSON, where the code is text, or a number from the authentication layer; the old
-    `error`; SCIM's `detail`; `CODE: text`; an HTML page; nothing.
+    `error`; OAuth's, where `error` is the code; SCIM's `detail`; `CODE: text`; an HTML page; nothing.
 
     Source: [agent.error.shapes] sdk: databricks-sdk-py, databricks/sdk/errors/deserializer.py
     """
@@ -55,6 +56,11 @@ def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def _read_object(body: dict[str, Any]) -> ErrorBody:
+    error = body.get("error")
+    # OAuth's code is one word, with or without a description; the old `error` is a sentence.
+    if isinstance(error, str) and _OAUTH_CODE.fullmatch(error):
+        said = body.get("error_description")
+        body = {"error_code": error, "message": said if isinstance(said, str) and said else error}
     code = body.get("error_code")
     message = next(
         (body[key] for key in ("message", "detail", "error") if isinstance(body.get(key), str) and body[key]),

@@ -36,7 +36,7 @@ from enum import Enum
 from dbx_agent.error_body import shorten
 from dbx_agent.run_snapshot import RunState
 
-__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed", "unknown_values"]
+__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed", "is_untouched_by_cancel", "unknown_values"]
 
 
 class Phase(Enum):
@@ -193,6 +193,12 @@ def unknown_values(state: RunState) -> list[str]:
         ("termination type", state.termination_type, BY_TYPE.keys() | {"SUCCESS"}),
     )
     return [f"{name} {shorten(value, 100)}" for name, value, values in known if value and value not in values]
+
+
+def is_untouched_by_cancel(state: RunState) -> bool:
+    """Tell whether a run surely goes on as before a cancel: neither over nor about to be."""
+    name = state.status_state or state.life_cycle_state
+    return name in ACTIVE and name != "TERMINATING" and state.life_cycle_state != "TERMINATING"
 
 
 def _is_over(state: RunState) -> bool:

@@ -28,6 +28,7 @@ _SECONDS = re.compile(r"-?[0-9]{1,12}")
 BACKOFF_FIRST_SECONDS = 0.2
 BACKOFF_CAP_SECONDS = 2.0
 THROTTLED_SECONDS = 1.0
+ASKED_SPREAD = 0.1
 
 #: Source: [agent.retry.transient-status] sdk: databricks-sdk-py, databricks/sdk/errors/platform.py
 TRANSIENT_STATUS_CODES = frozenset({429, 500, 502, 503, 504})
@@ -83,20 +84,20 @@ def decide_pause_seconds(failure: CallFailure, *, attempt: int, key: str) -> flo
     """Choose the seconds to wait before the next attempt.
 
     What the service asks for is a lower bound and never cut short: when it does not fit the budget, the
-    caller stops instead. Without it a throttled call waits a second, any other an exponential backoff with
-    jitter.
+    caller stops instead. A throttled call that is told nothing waits a second, any other an exponential
+    backoff, which is also the least for a service that asks for no wait at all. All have jitter.
 
     Args:
         failure: The attempt that failed.
         attempt: The number of attempts already made, from 1.
         key: What the call is about; spreads the callers that fail at the same moment.
     """
-    if failure.retry_after_seconds is not None:
-        return failure.retry_after_seconds
-    if failure.status_code in REFUSED_STATUS_CODES:
-        return THROTTLED_SECONDS
+    spread = jitter(key, attempt)
     ceiling: float = min(BACKOFF_CAP_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** min(attempt - 1, 16))
-    return ceiling * (0.5 + jitter(key, attempt) / 2)
+    asked = failure.retry_after_seconds
+    if asked is None:
+        asked = THROTTLED_SECONDS if failure.status_code in REFUSED_STATUS_CODES else 0.0
+    return max(asked * (1 + ASKED_SPREAD * spread), ceiling * (0.5 + spread / 2))
 
 
 def jitter(key: str, attempt: int) -> float:

@@ -24,8 +24,8 @@ from grpc_health.v1 import _async as health_aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from dbx_agent.agent import DatabricksAgent, DatabricksAgentV2
-from dbx_agent.client import SHARED_POOL
 from dbx_agent.compat import make_services, take_over
+from dbx_agent.connection_pool import SHARED_POOL
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.settings import Settings
 

@@ -16,15 +16,28 @@ from functools import lru_cache
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.instance import Instance, read_instance
 
-__all__ = ["DEFAULT_DATABRICKS_INSTANCE_ENV_KEY", "Settings"]
+__all__ = [
+    "AUTH_TYPE",
+    "CLIENT_ID",
+    "DEFAULT_DATABRICKS_INSTANCE_ENV_KEY",
+    "OAUTH_M2M",
+    "PAT",
+    "Settings",
+]
 
 DEFAULT_DATABRICKS_INSTANCE_ENV_KEY = "FLYTE_DATABRICKS_INSTANCE"
+
+#: Spelled as by the agent that this one replaces, whose further types are not known here.
+AUTH_TYPE = "FLYTE_DATABRICKS_AUTH_TYPE"
+CLIENT_ID = "DATABRICKS_CLIENT_ID"
+PAT = "pat"
+OAUTH_M2M = "oauth_m2m"
 
 _ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
 _ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
 _RETRYABLE_FAILURES = "DBX_AGENT_RETRYABLE_FAILURES"
 _DEFAULT_SECONDS = {
-    "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
+    "DBX_AGENT_CREATE_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_CREATE_GRACE_SECONDS": 60.0,
@@ -34,6 +47,8 @@ _DEFAULT_SECONDS = {
 _CREDENTIAL_PROVIDER = "FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER"
 _VARIABLES = (
     DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
+    AUTH_TYPE,
+    CLIENT_ID,
     _CREDENTIAL_PROVIDER,
     _ALLOWED_HOSTS,
     _ALLOW_HTTP,
@@ -42,6 +57,7 @@ _VARIABLES = (
 )
 _MAX_SECONDS = 600
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 _HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 
 
@@ -55,15 +71,18 @@ class Settings:
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
+        auth_type: `pat` or `oauth_m2m` (FLYTE_DATABRICKS_AUTH_TYPE); empty means the personal token if there is
+            one, else the OAuth client if there is one.
+        client_id: The OAuth client (DATABRICKS_CLIENT_ID); empty looks among the secrets.
         service_credential_provider: The service credential that serverless tasks get which name none
             (FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER); empty for none.
         retryable_failures: Whether the engine knows the phase RETRYABLE_FAILED (DBX_AGENT_RETRYABLE_FAILURES).
             An engine that does not fails the task with a system error; it is then answered FAILED, which no
             retry follows.
-        create_budget_seconds: What a create may take, retries included; below the engine's 10 s.
-        get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
-            anyway.
-        delete_budget_seconds: What a delete may take.
+        create_budget_seconds: What a create may take, with its token, retries and pauses; below the 3 s that
+            engines give which do not say otherwise.
+        get_budget_seconds: Likewise of a get.
+        delete_budget_seconds: Likewise of a delete.
         create_grace_seconds: How long a run whose create was cancelled waits for its attempt to come again before
             it is cancelled; long enough for an engine that starts anew, short against the price of a cluster.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
@@ -73,6 +92,8 @@ class Settings:
     instance: Instance | None = None
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
+    auth_type: str = ""
+    client_id: str = ""
     service_credential_provider: str = ""
     retryable_failures: bool = True
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
@@ -104,6 +125,8 @@ def _read(values: tuple[str | None, ...]) -> Settings:
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
+        auth_type=_read_auth_type(given.get(AUTH_TYPE, ""), problems),
+        client_id=_read_client_id(given.get(CLIENT_ID, ""), problems),
         service_credential_provider=given.get(_CREDENTIAL_PROVIDER, ""),
         retryable_failures=retryable_failures,
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
@@ -123,6 +146,23 @@ def _read_boolean(given: Mapping[str, str], variable: str, problems: list[str], 
     if text.lower() not in _BOOLEANS:
         problems.append(f"{variable} is {text!r}. Use true or false.")
     return _BOOLEANS.get(text.lower(), default)
+
+
+def _read_auth_type(text: str, problems: list[str]) -> str:
+    if text.lower() not in {"", PAT, OAUTH_M2M}:
+        problems.append(
+            f"{AUTH_TYPE} is {text!r}. Use {PAT} for a personal token or {OAUTH_M2M} for an OAuth client."
+        )
+    return text.lower()
+
+
+def _read_client_id(text: str, problems: list[str]) -> str:
+    # Not shown: people mix up the two, and the other one is the secret.
+    if text and not _CLIENT_ID.fullmatch(text):
+        problems.append(
+            f"{CLIENT_ID} has characters that no id has. Use the application id of a service principal."
+        )
+    return text
 
 
 def _read_deployment_instance(

@@ -7,11 +7,12 @@ from typing import Any
 
 from dbx_agent.attempts import Submit
 from dbx_agent.budget import Budget
-from dbx_agent.client import JobsClient, is_run_finished, is_run_unknown
+from dbx_agent.cancellation import cancel_run
+from dbx_agent.client import JobsClient
 from dbx_agent.clock import Clock
 from dbx_agent.compat import attempt_identity, execution_environment
 from dbx_agent.credentials import require_allowed_host
-from dbx_agent.errors import ApiCallError, ConfigurationError
+from dbx_agent.errors import ConfigurationError
 from dbx_agent.idempotency import attempt_tags, attempt_token
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_spec import (
@@ -107,11 +108,7 @@ def make_submit(
         return run_id
 
     async def cancel(run_id: int) -> None:
-        try:
-            await client.cancel_run(instance, run_id, budget=budget())
-        except ApiCallError as error:
-            if not (is_run_finished(error) or is_run_unknown(error)):
-                raise
+        await cancel_run(client, instance, run_id, budget=budget(), clock=clock)
 
     token = body.get("idempotency_token")
     return Submit(

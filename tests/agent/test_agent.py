@@ -198,9 +198,7 @@ async def test_a_login_page_is_no_answer(
     agent: DatabricksAgentV2, monkeypatch: pytest.MonkeyPatch, workspace: Workspace
 ) -> None:
     """A create raises, as the next attempt may reach the service; a poll goes on."""
-    monkeypatch.setattr(
-        "dbx_agent.client.SHARED_POOL._clients._make", lambda: httpx.AsyncClient(transport=_Strange())
-    )
+    monkeypatch.setattr("dbx_agent.client.SHARED_POOL._transport", _Strange())
     with pytest.raises(UnexpectedResponseError, match="Log in"):
         await agent.create(TEMPLATE)
     assert "Log in" in (await agent.get(DatabricksJobMetadata(workspace.host, "7"))).message

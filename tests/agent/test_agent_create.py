@@ -162,7 +162,7 @@ async def test_a_throttled_submit_waits_and_a_hopeless_one_raises(
     """Flyte tries the attempt again, when the service may have recovered."""
     workspace.faults.add(StatusFault("runs/submit", status_code=429, headers={"Retry-After": "2"}, times=1))
     await agent.create(TEMPLATE, task_execution_metadata=make_execution())
-    assert clock.sleeps == [2.0]
+    assert [int(pause) for pause in clock.sleeps] == [2]
     workspace.faults.add(StatusFault("runs/submit", status_code=503))
     with pytest.raises(ApiCallError, match="HTTP 503") as caught:
         await agent.create(TEMPLATE, task_execution_metadata=make_execution(attempt=1))

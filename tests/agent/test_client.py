@@ -11,11 +11,11 @@ from dirty_equals import IsStr
 from dbx_agent.budget import Budget
 from dbx_agent.client import (
     DATABRICKS_API_ENDPOINT,
-    ConnectionPool,
     JobsClient,
     is_run_finished,
     is_run_unknown,
 )
+from dbx_agent.connection_pool import ConnectionPool
 from dbx_agent.credentials import Credentials
 from dbx_agent.errors import ApiCallError, ConfigurationError, UnexpectedResponseError
 from dbx_agent.instance import read_instance
@@ -34,16 +34,18 @@ class Wire:
 
     Attributes:
         requests: What was sent.
+        timeouts: Their timeouts, as they were sent.
         client: A client whose requests come here.
         budget: Eight seconds from now.
     """
 
     def __init__(self, clock: ManualClock, *answers: Answer, settings: Settings | None = None) -> None:
         self.requests: list[httpx.Request] = []
+        self.timeouts: list[dict[str, float]] = []
         self._answers = iter(answers)
         self.client = JobsClient(
             settings or Settings(),
-            credentials=Credentials(lambda: CANARY),
+            credentials=Credentials(lambda _: CANARY),
             clock=clock,
             flytekit_version="1.16.31",
             pool=ConnectionPool(httpx.MockTransport(self._answer)),
@@ -52,6 +54,7 @@ class Wire:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        self.timeouts.append(dict(request.extensions["timeout"]))
         answer = next(self._answers)
         if isinstance(answer, httpx.Response):
             return answer
@@ -155,7 +158,9 @@ async def test_pauses_are_what_the_service_asks_for(clock: ManualClock) -> None:
         _ok({"run_name": "x"}),
     )
     assert await wire.get() == "x"
-    assert clock.sleeps == [2.0, 3.0, 1.0]
+    asked = [2.0, 3.0, 1.0]
+    assert [int(pause) for pause in clock.sleeps] == asked
+    assert all(0 < pause / least - 1 < 0.1 for pause, least in zip(clock.sleeps, asked, strict=True))
 
 
 @pytest.mark.asyncio
@@ -189,7 +194,7 @@ async def test_timeouts_are_all_set_and_never_beyond_the_budget(clock: ManualClo
     await wire.get()
     clock.now += 7.0
     await wire.get()
-    assert [request.extensions["timeout"] for request in wire.requests] == [
+    assert wire.timeouts == [
         {"connect": 2.0, "read": 5.0, "write": 5.0, "pool": 2.0},
         {"connect": 1.0, "read": 1.0, "write": 1.0, "pool": 1.0},
     ]

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from dbx_agent.budget import Budget
-from dbx_agent.client import ConnectionPool, JobsClient
+from dbx_agent.client import JobsClient
 from dbx_agent.clock import Clock, RealClock
+from dbx_agent.connection_pool import ConnectionPool
 from dbx_agent.credentials import Credentials
 from dbx_agent.errors import ApiCallError
 from dbx_agent.instance import Instance, read_instance
@@ -49,7 +50,7 @@ def _client(
     connect_timeout_seconds: float = 2.0,
 ) -> JobsClient:
     settings = Settings(instance=instance, connect_timeout_seconds=connect_timeout_seconds)
-    credentials = Credentials(lambda: token)
+    credentials = Credentials(lambda _: token)
     return JobsClient(settings, credentials=credentials, clock=clock, flytekit_version="x", pool=pool)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from dbx_agent.access_tokens import Fetch
+from dbx_agent.budget import Budget
 from dbx_agent.credentials import Credentials, is_host_allowed
 from dbx_agent.errors import ConfigurationError, CredentialsError
 from dbx_agent.instance import read_instance
+from dbx_agent.oauth import ClientCredentials
 from dbx_agent.settings import Settings
 
 from .support import CANARY
@@ -55,29 +60,42 @@ def test_the_deployment_names_further_hosts(host: str, settings: Settings, allow
     assert is_host_allowed(read_instance(host, field="f", allow_http=False), settings) is allowed
 
 
+@pytest.mark.weakness(12)
 def test_a_refused_host_gets_no_token() -> None:
     """The secret is not even read; the message names the field and the remedy."""
     reads: list[str] = []
 
-    def read_secret() -> str:
-        reads.append("read")
+    def read_secret(key: str) -> str:
+        reads.append(key)
         return CANARY
 
-    credentials = Credentials(read_secret)
     with pytest.raises(
         ConfigurationError, match=r"databricksInstance names evil\.example.*DBX_AGENT_ALLOWED_HOSTS"
     ):
-        credentials.token_for(read_instance("evil.example", field="f", allow_http=False), Settings())
+        asyncio.run(_ask(Credentials(read_secret), "evil.example"))
     assert reads == []
 
 
 def test_a_rotated_token_is_picked_up() -> None:
     """The secret is read for each use."""
     tokens = iter(["first", " second\n"])
-    credentials = Credentials(lambda: next(tokens))
-    instance = read_instance("dbc-1.cloud.databricks.com", field="f", allow_http=False)
-    assert credentials.token_for(instance, Settings()) == "first"
-    assert credentials.token_for(instance, Settings()) == "second"
+    credentials = Credentials(lambda _: next(tokens))
+    assert [asyncio.run(_ask(credentials, "dbc-1.cloud.databricks.com")) for _ in range(2)] == [
+        "first",
+        "second",
+    ]
+
+
+async def _ask(credentials: Credentials, host: str) -> str:
+    """Ask for the token that a workspace gets; a personal one is nowhere fetched."""
+    instance = read_instance(host, field="f", allow_http=False)
+    settings = Settings(auth_type="pat")
+    budget = Budget(started_at=0.0, limit_seconds=1.0)
+    return await credentials.token_for(instance, settings, budget=budget, fetch=_no_fetch)
+
+
+def _no_fetch(client: ClientCredentials) -> Fetch:
+    raise AssertionError(client)
 
 
 def _fail(error: Exception) -> str:
@@ -94,7 +112,7 @@ def _fail(error: Exception) -> str:
 def test_a_missing_token_says_where_to_put_it(error: Exception) -> None:
     """What the secret manager says is not repeated."""
     with pytest.raises(CredentialsError, match="_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN") as caught:
-        Credentials(lambda: _fail(error)).token()
+        Credentials(lambda _: _fail(error)).token()
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -105,5 +123,5 @@ def test_a_missing_token_says_where_to_put_it(error: Exception) -> None:
 def test_what_no_header_can_carry_is_refused_without_showing_it(token: str) -> None:
     """The HTTP library would quote it."""
     with pytest.raises(CredentialsError) as caught:
-        Credentials(lambda: token).token()
+        Credentials(lambda _: token).token()
     assert CANARY not in str(caught.value)

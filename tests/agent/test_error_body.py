@@ -70,3 +70,26 @@ def test_error_body_never_raises(body: bytes) -> None:
 def test_shorten_marks_what_it_cut() -> None:
     """A limit includes the mark."""
     assert (shorten("a  b\nc"), shorten("abcdef", 4), shorten("abcd", 4)) == ("a b c", "abc…", "abcd")
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        pytest.param(
+            b'{"error": "invalid_client", "error_description": "no such client"}',
+            ErrorBody("invalid_client", "no such client"),
+            id="described",
+        ),
+        pytest.param(
+            b'{"error": "invalid_client"}', ErrorBody("invalid_client", "invalid_client"), id="bare"
+        ),
+        pytest.param(
+            b'{"error": "invalid_client", "error_description": 5}',
+            ErrorBody("invalid_client", "invalid_client"),
+            id="odd",
+        ),
+    ],
+)
+def test_the_error_of_oauth_is_a_code(body: bytes, read: ErrorBody) -> None:
+    """One word, with a description or without."""
+    assert read_error_body(body) == read

@@ -18,6 +18,8 @@ def test_settings_are_read_from_the_environment() -> None:
     """Every variable has its field."""
     environ = {
         "FLYTE_DATABRICKS_INSTANCE": " http://127.0.0.1:8765 ",
+        "FLYTE_DATABRICKS_AUTH_TYPE": "OAuth_M2M",
+        "DATABRICKS_CLIENT_ID": "0a1b-client",
         "DBX_AGENT_ALLOWED_HOSTS": "*.Example.com, 127.0.0.1:9000,[::1]:80,",
         "DBX_AGENT_ALLOW_HTTP": "True",
         "DBX_AGENT_RETRYABLE_FAILURES": "no",
@@ -31,6 +33,8 @@ def test_settings_are_read_from_the_environment() -> None:
         instance=Instance("http", "127.0.0.1", 8765),
         allowed_hosts=("*.example.com", "127.0.0.1:9000", "[::1]:80"),
         allow_http=True,
+        auth_type="oauth_m2m",
+        client_id="0a1b-client",
         retryable_failures=False,
         create_budget_seconds=20.0,
         get_budget_seconds=1.5,
@@ -44,6 +48,8 @@ def test_all_mistakes_are_reported_at_once() -> None:
     """One sentence per mistake, in the order of the variables, each with its remedy."""
     environ = {
         "FLYTE_DATABRICKS_INSTANCE": "not a host",
+        "FLYTE_DATABRICKS_AUTH_TYPE": "oidc_federation",
+        "DATABRICKS_CLIENT_ID": "id:secret",
         "DBX_AGENT_ALLOWED_HOSTS": "https://example.com",
         "DBX_AGENT_ALLOW_HTTP": "maybe",
         "DBX_AGENT_RETRYABLE_FAILURES": "never",
@@ -64,6 +70,13 @@ def test_all_mistakes_are_reported_at_once() -> None:
         (
             "DBX_AGENT_ALLOWED_HOSTS contains 'https://example.com'. Use hosts or globs without a scheme, "
             "such as '*.databricks.example.com', separated by commas."
+        ),
+        (
+            "FLYTE_DATABRICKS_AUTH_TYPE is 'oidc_federation'. Use pat for a personal token or oauth_m2m for an "
+            "OAuth client."
+        ),
+        (
+            "DATABRICKS_CLIENT_ID has characters that no id has. Use the application id of a service principal."
         ),
     )
 

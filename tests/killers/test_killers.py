@@ -54,10 +54,9 @@ def _rules_that_speak(life: Callable[[Workspace], object], killer: Killer) -> se
         return lived[-1]
 
     sweep(life, workspace=made, plan=killer.plan)
-    return {finding.rule_id for finding in lived[-1].lint.findings()}  # type: ignore[attr-defined]
+    return {finding.rule_id for finding in lived[-1].lint.findings()}
 
 
-@pytest.mark.skipif(not hasattr(Workspace, "lint"), reason="the lint of a workspace is not merged yet")
 @pytest.mark.parametrize(
     "killer", [pytest.param(each, id=each.client.__name__) for each in KILLERS if each.lint]
 )
