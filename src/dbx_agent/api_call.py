@@ -17,7 +17,7 @@ from dbx_agent.budget import Budget
 from dbx_agent.clock import Clock
 from dbx_agent.connection_pool import Answer, ConnectionPool
 from dbx_agent.error_body import read_error_body, shorten
-from dbx_agent.errors import ApiCallError, UnexpectedResponseError
+from dbx_agent.errors import ApiCallError, DatabricksAgentError, UnexpectedResponseError
 from dbx_agent.instance import Instance
 from dbx_agent.redaction import redact
 from dbx_agent.retries import (
@@ -25,6 +25,7 @@ from dbx_agent.retries import (
     Reach,
     decide_pause_seconds,
     is_worth_repeating,
+    may_have_acted,
     read_retry_after_seconds,
 )
 from dbx_agent.settings import Settings
@@ -113,14 +114,20 @@ class Caller:
         """
         if not budget.allows_attempt(self._clock.time()):
             raise ApiCallError(f"no time was left for the {call.subject}", retryable=True)
-        attempt = 0
+        attempt, acted = 0, False
         while True:
             attempt += 1
-            showing = await authority.show(budget)
+            try:
+                showing = await authority.show(budget)
+            except DatabricksAgentError as unauthorized:
+                unauthorized.may_have_acted = acted
+                raise
             try:
                 return await self._attempt(call, showing, budget)
             except _AttemptFailedError as failed:
                 error, cause = failed.error, failed.__cause__
+                acted = acted or may_have_acted(failed.failure)
+                error.may_have_acted = acted
                 pause = decide_pause_seconds(failed.failure, attempt=attempt, key=_key(call))
                 again = _is_worth_repeating(call, failed, attempt=attempt)
             if isinstance(error, ApiCallError) and await authority.replace(error):

@@ -10,6 +10,13 @@ the service may have acted already. When it is answered and the caller is gone, 
 The first is seen only by the repeated `create`, so there is a grace period for one to arrive; without one the run
 is cancelled.
 
+A submit can also fail and have been carried out: its answer was lost, or was the 504 of a gateway. The engine is
+told of a failure and makes another attempt, beside which the lost run must not work for long. So there is no grace
+then; the same submit is sent again until it is answered, which its token makes a question for the run's id, and
+that run is cancelled. If there was none, the question makes one, and it is cancelled before it has begun to work.
+(`runs/list` does not say which token a run has, and names are not unique: another execution's run could be hit.)
+After ten minutes of that the log names what is left to people.
+
 What remains: a repeated `create` that another replica answered is not seen here, and neither is an answer that was
 returned and reached nobody. The tags of the cluster and the output prefix among the task's parameters say which
 attempt a run is of.
@@ -21,13 +28,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from dbx_agent.clock import Clock
-from dbx_agent.errors import DatabricksAgentError
+from dbx_agent.errors import ApiCallError, DatabricksAgentError
 from dbx_agent.event_loops import UnderWay
+from dbx_agent.retries import jitter
 
 __all__ = ["Attempts", "Submit"]
+
+#: For so long it is tried to find and to cancel a run that nobody heard of; longer than most outages.
+PATIENCE_SECONDS = 600.0
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
+
+#: Refusals that a maintenance window, or the next token, may end.
+_MAY_PASS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 logger = logging.getLogger("flytekit.dbx_agent")
 
@@ -37,7 +55,8 @@ class Submit:
     """How one `create` makes its run, and how it is got rid of.
 
     Attributes:
-        key: Names the attempt within this process; `None` if nothing does.
+        key: Names the attempt within this process, and says that sending twice makes one run; `None` if nothing
+            names it.
         send: Submits the run and returns its id; bounded by limits of its own.
         cancel: Asks for the cancellation of a run; succeeds if it is over.
         grace_seconds: How long a run that nobody heard of waits for the attempt to come again.
@@ -55,64 +74,75 @@ class _Attempt:
 
     Attributes:
         holders: The submits that are not settled.
+        may_have_run: Whether a submit was answered, or failed and may have been carried out.
         run_id: The attempt's run; `None` until a submit is answered.
         is_answered: Whether a caller has heard the run's id.
     """
 
     holders: int = 0
+    may_have_run: bool = False
     run_id: int | None = None
     is_answered: bool = False
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a caller has its run, or may get it yet: the last of them settles it."""
+        return self.is_answered or self.holders > 1
 
 
 class Attempts:
     """The submits of this process that are not settled.
 
     Args:
-        clock: Measures the grace.
+        clock: Measures the grace, and the pauses of what is tried again.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._attempts: dict[str, _Attempt] = {}
         self._under_way = UnderWay()
-        self._graces: set[asyncio.Task[None]] = set()
+        self._pauses: set[asyncio.Task[None]] = set()
         self._is_draining = False
 
     async def run(self, submit: Submit) -> int:
         """Submit a run and return its id. Raises as `submit.send`.
 
-        Who is cancelled while waiting leaves the rest to this object.
+        Who is cancelled while waiting leaves the rest to this object, and so does who is told of a failure after
+        which there may be a run.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[int] = loop.create_future()
-        left: asyncio.Future[None] = loop.create_future()
+        is_told: asyncio.Future[bool] = loop.create_future()
         attempt = _Attempt() if submit.key is None else self._attempts.setdefault(submit.key, _Attempt())
         attempt.holders += 1
-        self._under_way.start(self._see_through(submit, attempt, answer, left))
+        self._under_way.start(self._see_through(submit, attempt, answer, is_told))
         try:
             run_id = await answer
-            attempt.is_answered = True
-            return run_id
-        finally:
-            left.set_result(None)
+        except BaseException as error:
+            is_told.set_result(isinstance(error, Exception))
+            raise
+        attempt.is_answered = True
+        is_told.set_result(True)
+        return run_id
 
     async def drain(self) -> None:
-        """Settle all submits of the running loop, without grace: the process is about to end."""
+        """Settle all submits of the running loop, without grace or pause: the process is about to end."""
         self._is_draining = True
         loop = asyncio.get_running_loop()
-        for grace in [each for each in self._graces if each.get_loop() is loop]:
-            grace.cancel()
+        for pause in [each for each in self._pauses if each.get_loop() is loop]:
+            pause.cancel()
         await self._under_way.drain()
 
     async def _see_through(
-        self, submit: Submit, attempt: _Attempt, answer: asyncio.Future[int], left: asyncio.Future[None]
+        self, submit: Submit, attempt: _Attempt, answer: asyncio.Future[int], is_told: asyncio.Future[bool]
     ) -> None:
         try:
             await self._send(submit, attempt, answer)
             # A caller can be cancelled between its answer and its next step.
-            await left
-            if attempt.run_id is not None and not attempt.is_answered:
-                await self._settle(submit, attempt, attempt.run_id)
+            will_not_return = await is_told
+            if attempt.may_have_run and not attempt.is_answered:
+                await self._pause(_FIRST_PAUSE_SECONDS if will_not_return else submit.grace_seconds)
+                await self._settle(submit, attempt)
         finally:
             attempt.holders -= 1
             if submit.key is not None and not attempt.holders:
@@ -122,35 +152,77 @@ class Attempts:
         try:
             attempt.run_id = await submit.send()
         except Exception as error:  # noqa: BLE001 - handed to the caller, who knows what it may be
+            if isinstance(error, DatabricksAgentError) and error.may_have_acted:
+                attempt.may_have_run = True
             if answer.cancelled():
                 logger.warning("a submit whose create was cancelled failed: %s", error)
             else:
                 answer.set_exception(error)
         else:
+            attempt.may_have_run = True
             if not answer.cancelled():
                 answer.set_result(attempt.run_id)
 
-    async def _settle(self, submit: Submit, attempt: _Attempt, run_id: int) -> None:
-        """Cancel a run that nobody heard of, unless somebody asks for it within the grace."""
-        if not self._is_draining:
-            grace = asyncio.create_task(self._clock.sleep(submit.grace_seconds))
-            self._graces.add(grace)
-            await asyncio.wait({grace})
-            self._graces.discard(grace)
-        if attempt.is_answered:
-            logger.info("Databricks run %s was found again by its attempt and goes on", run_id)
-        elif attempt.holders == 1:  # otherwise the last one settles it
-            await self._cancel(submit, run_id)
-
-    async def _cancel(self, submit: Submit, run_id: int) -> None:
-        try:
-            await submit.cancel(run_id)
-        except DatabricksAgentError as error:
+    async def _settle(self, submit: Submit, attempt: _Attempt) -> None:
+        """Cancel the run that nobody heard of, unless somebody asks for it meanwhile."""
+        if attempt.run_id is None and submit.key is None:
             logger.warning(
-                "Databricks run %s is nobody's, as its create was given up, and could not be cancelled; cancel it "
-                "by hand: %s",
-                run_id,
-                error,
+                "a submit that failed may have made a run, and nothing names it; look for it by hand"
             )
-        else:
-            logger.warning("cancelled Databricks run %s, as the create that made it was given up", run_id)
+            return
+        started_at, tries = self._clock.time(), 0
+        while not attempt.is_wanted:
+            tries += 1
+            try:
+                if attempt.run_id is None:
+                    attempt.run_id = await submit.send()
+                    continue
+                await submit.cancel(attempt.run_id)
+            except DatabricksAgentError as error:
+                pause = _pause_seconds(submit, tries)
+                lasted = self._clock.time() - started_at
+                if self._is_draining or not _may_pass(error) or lasted + pause > PATIENCE_SECONDS:
+                    _log_given_up(attempt, error)
+                    return
+                await self._pause(pause)
+            else:
+                logger.warning(
+                    "cancelled Databricks run %s, as the create that made it was given up", attempt.run_id
+                )
+                return
+        if attempt.is_answered:
+            logger.info("Databricks run %s was found again by its attempt and goes on", attempt.run_id)
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._is_draining:
+            pause = asyncio.create_task(self._clock.sleep(seconds))
+            self._pauses.add(pause)
+            await asyncio.wait({pause})
+            self._pauses.discard(pause)
+
+
+def _pause_seconds(submit: Submit, tries: int) -> float:
+    """Return how long to wait after so many tries; what failed at one moment must not come back at one."""
+    ceiling = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(tries, 16))
+    return float(ceiling * (0.5 + jitter(submit.key or "", tries) / 2))
+
+
+def _may_pass(error: DatabricksAgentError) -> bool:
+    if isinstance(error, ApiCallError):
+        return error.retryable or error.status_code in _MAY_PASS
+    return True
+
+
+def _log_given_up(attempt: _Attempt, error: DatabricksAgentError) -> None:
+    if attempt.run_id is None:
+        logger.warning(
+            "a submit that failed may have made a run, and could not be asked again; look for it by hand: %s",
+            error,
+        )
+    else:
+        logger.warning(
+            "Databricks run %s is nobody's, as its create was given up, and could not be cancelled; cancel it "
+            "by hand: %s",
+            attempt.run_id,
+            error,
+        )

@@ -93,9 +93,11 @@ class JobsClient:
         )
         run_id = read_run(await self._call(call, budget)).run_id
         if run_id is None:
-            raise UnexpectedResponseError(
+            error = UnexpectedResponseError(
                 f"{instance.authority} accepted the submit of a run and named no run_id."
             )
+            error.may_have_acted = True
+            raise error
         return run_id
 
     async def get_run(self, instance: Instance, run_id: int, *, budget: Budget) -> RunSnapshot:

@@ -28,7 +28,14 @@ __all__ = [
 
 
 class DatabricksAgentError(Exception):
-    """The root of the tree: catches whatever this package raises on purpose."""
+    """The root of the tree: catches whatever this package raises on purpose.
+
+    Attributes:
+        may_have_acted: Whether the service may have done what it was asked although the call failed: an answer
+            was lost on the way, or was an error after the fact. Set by whoever made the call.
+    """
+
+    may_have_acted: bool = False
 
 
 class ConfigurationError(DatabricksAgentError, ValueError):

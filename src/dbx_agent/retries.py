@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from http import HTTPStatus
 
 __all__ = [
     "CallFailure",
@@ -20,6 +21,7 @@ __all__ = [
     "decide_pause_seconds",
     "is_worth_repeating",
     "jitter",
+    "may_have_acted",
     "read_retry_after_seconds",
 ]
 
@@ -78,6 +80,21 @@ def is_worth_repeating(failure: CallFailure, *, repeatable: bool) -> bool:
     if failure.reach is Reach.UNKNOWN:
         return repeatable
     return failure.status_code in (TRANSIENT_STATUS_CODES if repeatable else REFUSED_STATUS_CODES)
+
+
+def may_have_acted(failure: CallFailure) -> bool:
+    """Tell whether the service may have done what it was asked.
+
+    A 4xx says that it did not, as do the statuses of a service that has not begun. Every other error may have come
+    after the fact.
+
+    Args:
+        failure: The attempt that failed.
+    """
+    if failure.status_code is None:
+        return failure.reach is Reach.UNKNOWN
+    is_refusal = HTTPStatus.MULTIPLE_CHOICES <= failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    return not is_refusal and failure.status_code not in REFUSED_STATUS_CODES
 
 
 def decide_pause_seconds(failure: CallFailure, *, attempt: int, key: str) -> float:

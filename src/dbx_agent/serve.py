@@ -64,7 +64,8 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    take_over([DatabricksAgent(settings=settings), DatabricksAgentV2(settings=settings)])
+    agents = [DatabricksAgent(settings=settings), DatabricksAgentV2(settings=settings)]
+    take_over(agents)
     # Without so_reuseport=0 a second server on the same port is no error and gets half of the calls.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     ready = await _add_services(server)
@@ -74,6 +75,7 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
     await stop.wait()
     await ready.enter_graceful_shutdown()
     await server.stop(options.grace_seconds)
+    await asyncio.gather(*(agent.drain() for agent in agents))
     await SHARED_POOL.aclose()
 
 

@@ -13,6 +13,7 @@ from dbx_agent.retries import (
     decide_pause_seconds,
     is_worth_repeating,
     jitter,
+    may_have_acted,
     read_retry_after_seconds,
 )
 
@@ -26,6 +27,25 @@ def test_answered_call_is_repeated_by_status(status_code: int) -> None:
     failure = CallFailure(Reach.ANSWERED, status_code=status_code)
     assert is_worth_repeating(failure, repeatable=True) is (status_code in {429, 500, 502, 503, 504})
     assert is_worth_repeating(failure, repeatable=False) is (status_code in {429, 503})
+
+
+@pytest.mark.fact("agent.retry.refused-status")
+@pytest.mark.parametrize(
+    ("failure", "may_have"),
+    [
+        pytest.param(CallFailure(Reach.NOT_SENT), False, id="not-sent"),
+        pytest.param(CallFailure(Reach.UNKNOWN), True, id="no-answer"),
+        *(
+            pytest.param(
+                CallFailure(Reach.ANSWERED, status_code=code), code in {202, 500, 502, 504}, id=str(code)
+            )
+            for code in (202, 302, 400, 401, 404, 429, 499, 500, 502, 503, 504)
+        ),
+    ],
+)
+def test_what_may_have_been_carried_out(failure: CallFailure, may_have: bool) -> None:  # noqa: FBT001 - a case
+    """A lost answer, an error after the fact; not what was refused, or by a service that has not begun."""
+    assert may_have_acted(failure) is may_have
 
 
 def test_unanswered_call_is_repeated_by_how_far_it_came() -> None:

@@ -66,7 +66,12 @@ def _run_id(answer: Any) -> str:
     "calls", [150, pytest.param(5_000, marks=pytest.mark.soak)], ids=["slice", "whole-storm"]
 )
 def test_a_storm_of_deadlines_costs_no_slot_and_no_run(calls: int) -> None:
-    """Creates and polls cut off after 1 to 30 ms; then a clean call for each slot, and one run per attempt."""
+    """Creates and polls cut off after 1 to 30 ms; then a clean call for each slot, and one run per attempt.
+
+    That every run is known by an answered create, or cancelled, cannot be asked here: an answer that the agent has
+    given can cross the client's deadline on the wire, so that the agent takes the run for known and the engine
+    never hears of it. What holds whatever crosses is that the attempt, when it is asked for again, has that run.
+    """
     workspace = Workspace()
     workspace.faults.add(WireFault("runs/*", how="late", delay="20ms", every=2))
     with _served(workspace) as stub:
@@ -88,7 +93,8 @@ def test_a_storm_of_deadlines_costs_no_slot_and_no_run(calls: int) -> None:
         assert {call.exception() for call in clean} == {None}
         assert not [call for call in clean if "could not be read" in call.result().resource.message]
         # The engine comes again with the same attempt: each has one run, whatever was lost on the way. (That the
-        # runs nobody comes for are cancelled is shown with `create`, where no answer can cross a deadline.)
+        # runs nobody comes for are cancelled is shown where no answer can cross a deadline: with `create`, and by
+        # the sweep.)
         answers = []
         for start in range(0, len(attempts), BURST):
             few = attempts[start : start + BURST]

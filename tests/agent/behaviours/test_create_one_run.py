@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
-from dbx_agent.errors import ApiCallError
+from dbx_agent.errors import ApiCallError, DatabricksAgentError
 from dbx_agent.settings import Settings
-from dbx_emulator import LostResponse, StatusFault, Workspace
+from dbx_emulator import ConnectionFault, DriftFault, LostResponse, StatusFault, WireFault, Workspace
 from tests.agent.support import TEMPLATE, called, make_execution
 
 from .held_clock import HeldClock
@@ -19,6 +20,8 @@ from .held_clock import HeldClock
 pytestmark = [pytest.mark.flyte, pytest.mark.behaviour(1)]
 
 GRACE = 60.0
+
+Fault = ConnectionFault | DriftFault | LostResponse | StatusFault | WireFault
 
 
 @pytest.fixture
@@ -46,6 +49,11 @@ async def _create(agent: DatabricksAgentV2, attempt: int = 0) -> DatabricksJobMe
     return await agent.create(
         TEMPLATE, output_prefix=f"s3://o/{attempt}", task_execution_metadata=make_execution(attempt=attempt)
     )
+
+
+def _writes(workspace: Workspace) -> list[str]:
+    """Return what was called but reads: a cancel looks afterwards whether the run stops."""
+    return [route for route, _ in called(workspace) if route != "runs/get"]
 
 
 async def _give_up_during_the_submit(
@@ -102,7 +110,7 @@ async def test_a_run_whose_create_was_cancelled_is_cancelled_after_the_grace(
     assert len(workspace.runs.active) == 1
     grace.set()
     await held_agent.drain()
-    assert [route for route, _ in called(workspace)] == ["runs/submit", "runs/submit", "runs/cancel"]
+    assert _writes(workspace) == ["runs/submit", "runs/submit", "runs/cancel"]
     workspace.clock.advance("1m")
     assert (len(workspace.runs), workspace.runs.active) == (1, [])
 
@@ -145,7 +153,7 @@ async def test_a_repeated_create_that_fails_does_not_save_the_run(
     grace = await held_clock.next_sleeper(GRACE)
     workspace.faults.add(StatusFault("runs/submit", status_code=400, times=1))
     assert (await _create(held_agent)).rejected
-    last_grace = await held_clock.next_sleeper(GRACE)
+    last_grace = await held_clock.next_sleeper()
     grace.set()
     last_grace.set()
     await held_agent.drain()
@@ -179,7 +187,7 @@ async def test_a_run_without_a_token_is_cancelled_too(
     submit.set()
     (await held_clock.next_sleeper(GRACE)).set()
     await held_agent.drain()
-    assert [route for route, _ in called(workspace)] == ["runs/submit", "runs/submit", "runs/cancel"]
+    assert _writes(workspace) == ["runs/submit", "runs/submit", "runs/cancel"]
 
 
 @pytest.mark.asyncio
@@ -209,6 +217,135 @@ async def test_a_submit_that_fails_after_its_create_is_gone_leaves_nothing(
     await held_agent.drain()
     assert "whose create was cancelled failed: HTTP 400" in log.text
     assert (called(workspace)[-1], len(workspace.runs)) == (("runs/submit", 400), 0)
+
+
+async def _fail_to_create(
+    workspace: Workspace, agent: DatabricksAgentV2, clock: HeldClock, fault: Fault
+) -> None:
+    """Let a create fail with one try, for lack of time for another; the fault is gone afterwards."""
+    lost = workspace.faults.add(fault)
+    create = asyncio.create_task(_create(agent))
+    again = await clock.next_sleeper()
+    clock.now += 10.0
+    again.set()
+    with pytest.raises(DatabricksAgentError):
+        await create
+    workspace.faults.remove(lost)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(LostResponse("runs/submit", times=1), id="lost"),
+        pytest.param(WireFault("runs/submit", how="truncated", times=1), id="truncated"),
+        pytest.param(StatusFault("runs/submit", status_code=504, point="after_effect", times=1), id="504"),
+        pytest.param(DriftFault("runs/submit", body=msgspec.Raw(b"<html>"), times=1), id="page"),
+    ],
+)
+async def test_a_run_whose_create_failed_after_the_fact_is_found_and_cancelled(
+    workspace: Workspace, held_agent: DatabricksAgentV2, held_clock: HeldClock, fault: Fault
+) -> None:
+    """The engine goes on with the next attempt; the lost run is asked for by its token."""
+    await _fail_to_create(workspace, held_agent, held_clock, fault)
+    second = await _create(held_agent, attempt=1)
+    (await held_clock.next_sleeper(1.0)).set()
+    await held_agent.drain()
+    assert _writes(workspace)[-2:] == ["runs/submit", "runs/cancel"]
+    workspace.clock.advance("1m")
+    assert len(workspace.runs) == 2
+    assert [str(run.run_id) for run in workspace.runs.active] == [second.run_id]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(StatusFault("runs/submit", status_code=503, times=1), id="busy"),
+        pytest.param(ConnectionFault(how="refused", times=1), id="refused"),
+    ],
+)
+async def test_a_create_that_failed_before_the_fact_is_not_sent_again(
+    workspace: Workspace, held_agent: DatabricksAgentV2, held_clock: HeldClock, fault: Fault
+) -> None:
+    """Where the service has surely not begun there is nothing to find."""
+    await _fail_to_create(workspace, held_agent, held_clock, fault)
+    await held_agent.drain()
+    assert (len(_writes(workspace)) <= 1, len(workspace.runs)) == (True, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_run_that_its_attempt_asks_for_again_goes_on(
+    workspace: Workspace, held_agent: DatabricksAgentV2, held_clock: HeldClock
+) -> None:
+    """An engine that was restarted before it had written the failure down asks for the same attempt."""
+    await _fail_to_create(workspace, held_agent, held_clock, LostResponse("runs/submit", times=1))
+    again = await held_clock.next_sleeper(1.0)
+    meta = await _create(held_agent)
+    again.set()
+    await held_agent.drain()
+    assert [str(run.run_id) for run in workspace.runs.active] == [meta.run_id]
+
+
+@pytest.mark.asyncio
+async def test_a_lost_run_is_asked_for_until_there_is_an_answer(
+    workspace: Workspace, held_agent: DatabricksAgentV2, held_clock: HeldClock
+) -> None:
+    """An outage after the lost answer, then a busy cancel: neither leaves the run behind."""
+    await _fail_to_create(workspace, held_agent, held_clock, LostResponse("runs/submit", times=1))
+    gone = workspace.faults.add(ConnectionFault(how="refused"))
+    again = await held_clock.next_sleeper(1.0)
+    for _ in range(3):
+        again.set()
+        again = await _wait_beyond_the_budget(held_clock)
+    workspace.faults.remove(gone)
+    busy = workspace.faults.add(StatusFault("runs/cancel", status_code=403))
+    again.set()
+    again = await held_clock.next_sleeper()
+    workspace.faults.remove(busy)
+    again.set()
+    await held_agent.drain()
+    workspace.clock.advance("1m")
+    assert (len(workspace.runs), workspace.runs.active) == (1, [])
+
+
+async def _wait_beyond_the_budget(clock: HeldClock) -> asyncio.Event:
+    """Let the pauses within a call pass, and return what ends the one between two calls."""
+    within = await clock.next_sleeper()
+    clock.now += 10.0
+    within.set()
+    return await clock.next_sleeper()
+
+
+@pytest.mark.asyncio
+async def test_a_lost_run_is_left_to_people_after_ten_minutes(
+    workspace: Workspace,
+    held_agent: DatabricksAgentV2,
+    held_clock: HeldClock,
+    log: pytest.LogCaptureFixture,
+) -> None:
+    """An outage that does not end: the log says that there may be a run."""
+    await _fail_to_create(workspace, held_agent, held_clock, LostResponse("runs/submit", times=1))
+    workspace.faults.add(ConnectionFault(how="refused"))
+    (await held_clock.next_sleeper(1.0)).set()
+    within = await held_clock.next_sleeper()
+    held_clock.now += 600.0
+    within.set()
+    await held_agent.drain()
+    assert "look for it by hand: no answer" in log.text
+
+
+@pytest.mark.asyncio
+async def test_a_lost_run_that_nothing_names_is_left_to_people(
+    workspace: Workspace, held_agent: DatabricksAgentV2, log: pytest.LogCaptureFixture
+) -> None:
+    """A local run without a prefix: to send it again would make another."""
+    workspace.faults.add(LostResponse("runs/submit", times=1))
+    with pytest.raises(ApiCallError):
+        await held_agent.create(TEMPLATE)
+    await held_agent.drain()
+    assert "nothing names it; look for it by hand" in log.text
+    assert len(workspace.runs) == 1
 
 
 @pytest.mark.asyncio
