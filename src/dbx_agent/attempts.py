@@ -14,8 +14,9 @@ A submit can also fail and have been carried out: its answer was lost, or was th
 told of a failure and makes another attempt, beside which the lost run must not work for long. So there is no grace
 then; the same submit is sent again until it is answered, which its token makes a question for the run's id, and
 that run is cancelled. If there was none, the question makes one, and it is cancelled before it has begun to work.
-(`runs/list` does not say which token a run has, and names are not unique: another execution's run could be hit.)
-After ten minutes of that the log names what is left to people.
+(A look into `runs/list` would make none, and would be worth less: it does not say which token a run has, a name
+can be another execution's, and a request that is still on its way would be carried out after the look. The token
+settles that one too.) After ten minutes the log names what is left to people.
 
 What remains: a repeated `create` that another replica answered is not seen here, and neither is an answer that was
 returned and reached nobody. The tags of the cluster and the output prefix among the task's parameters say which

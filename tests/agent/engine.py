@@ -82,7 +82,7 @@ class Engine:
         workspace: Workspace,
         template: Any,
         *,
-        retries: int = 2,
+        retries: int = 3,
         abort_after_polls: int | None = None,
     ) -> None:
         self._template = template

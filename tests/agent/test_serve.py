@@ -169,8 +169,19 @@ def test_the_port_is_taken_for_good() -> None:
             rival.bind(("127.0.0.1", int(address.rpartition(":")[2])))
 
 
+def _read_until(connection: socket.socket, end: bytes) -> bytes:
+    read = b""
+    while not read.endswith(end):
+        read += connection.recv(65536) or pytest.fail(f"the connection ended after {read!r}")
+    return read
+
+
+def _answer(connection: socket.socket, body: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
 def test_a_submit_on_its_way_outlives_the_signal() -> None:
-    """The RPC is over with the grace; the workspace still gets the time to answer, so that no run is cut off."""
+    """The RPC is over with the grace; the workspace still gets time to answer, and the run is then cancelled."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_SECONDS)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -189,7 +200,15 @@ def test_a_submit_on_its_way_outlives_the_signal() -> None:
                 # A process that ends closes the connection; one that waits for the answer says nothing.
                 with pytest.raises(TimeoutError):
                     _read_to_end(connection)
-                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"run_id": 7}')
+                connection.settimeout(DEADLINE_SECONDS)
+                _answer(connection, b'{"run_id": 7}')
+                cancel = _read_until(connection, b'{"run_id": 7}')
+                assert cancel.startswith(b"POST /api/2.1/jobs/runs/cancel ")
+                _answer(connection, b"{}")
+                assert _read_until(connection, b"\r\n\r\n").startswith(
+                    b"GET /api/2.2/jobs/runs/get?run_id=7 "
+                )
+                _answer(connection, b'{"state": {"life_cycle_state": "TERMINATING"}}')
                 assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
-from dbx_agent.errors import ApiCallError, DatabricksAgentError
+from dbx_agent.errors import ApiCallError, CredentialsError, DatabricksAgentError
 from dbx_agent.settings import Settings
 from dbx_emulator import ConnectionFault, DriftFault, LostResponse, StatusFault, WireFault, Workspace
 from tests.agent.support import TEMPLATE, called, make_execution
@@ -272,6 +272,28 @@ async def test_a_create_that_failed_before_the_fact_is_not_sent_again(
     await _fail_to_create(workspace, held_agent, held_clock, fault)
     await held_agent.drain()
     assert (len(_writes(workspace)) <= 1, len(workspace.runs)) == (True, 0)
+
+
+@pytest.mark.asyncio
+async def test_a_lost_run_is_remembered_whatever_ends_the_create(
+    workspace: Workspace,
+    held_agent: DatabricksAgentV2,
+    held_clock: HeldClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer is lost, and before the next try the token is gone; once it is back the run is cancelled."""
+    workspace.faults.add(LostResponse("runs/submit", times=1))
+    create = asyncio.create_task(_create(held_agent))
+    again = await held_clock.next_sleeper()
+    monkeypatch.delenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN")
+    again.set()
+    with pytest.raises(CredentialsError):
+        await create
+    again = await held_clock.next_sleeper(1.0)
+    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", workspace.token)
+    again.set()
+    await held_agent.drain()
+    assert _writes(workspace)[-1] == "runs/cancel"
 
 
 @pytest.mark.asyncio
