@@ -23,11 +23,11 @@ from flyteidl.service.agent_pb2_grpc import (
 from grpc_health.v1 import _async as health_aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from dbx_agent.agent import DatabricksAgent, DatabricksAgentV2
+from dbx_agent.claims import make_agents
 from dbx_agent.client import SHARED_POOL
 from dbx_agent.compat import make_services, take_over
 from dbx_agent.errors import ConfigurationError
-from dbx_agent.settings import Settings
+from dbx_agent.settings import TASK_TYPES, Settings
 
 __all__ = ["ServeOptions", "serve"]
 
@@ -64,7 +64,7 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    take_over([DatabricksAgent(settings=settings), DatabricksAgentV2(settings=settings)])
+    take_over(make_agents(settings.task_types, settings=settings), task_types=TASK_TYPES)
     # Without so_reuseport=0 a second server on the same port is no error and gets half of the calls.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     ready = await _add_services(server)

@@ -16,10 +16,14 @@ from functools import lru_cache
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.instance import Instance, read_instance
 
-__all__ = ["DEFAULT_DATABRICKS_INSTANCE_ENV_KEY", "Settings"]
+__all__ = ["DEFAULT_DATABRICKS_INSTANCE_ENV_KEY", "TASK_TYPES", "Settings", "read_task_types"]
 
 DEFAULT_DATABRICKS_INSTANCE_ENV_KEY = "FLYTE_DATABRICKS_INSTANCE"
 
+#: The Flyte task types that the agent knows.
+TASK_TYPES = ("spark", "databricks")
+
+_TASK_TYPES = "DBX_AGENT_TASK_TYPES"
 _ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
 _ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
 _DEFAULT_SECONDS = {
@@ -29,7 +33,13 @@ _DEFAULT_SECONDS = {
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
-_VARIABLES = (DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, _ALLOWED_HOSTS, _ALLOW_HTTP, *_DEFAULT_SECONDS)
+_VARIABLES = (
+    DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
+    _TASK_TYPES,
+    _ALLOWED_HOSTS,
+    _ALLOW_HTTP,
+    *_DEFAULT_SECONDS,
+)
 _MAX_SECONDS = 600
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
@@ -42,6 +52,7 @@ class Settings:
     Attributes:
         instance: The workspace of tasks that name none (FLYTE_DATABRICKS_INSTANCE); `None` means each task
             must.
+        task_types: The Flyte task types that the agent serves (DBX_AGENT_TASK_TYPES, separated by commas).
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
@@ -54,6 +65,7 @@ class Settings:
     """
 
     instance: Instance | None = None
+    task_types: tuple[str, ...] = TASK_TYPES
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
@@ -72,6 +84,19 @@ class Settings:
         return _read(tuple(environ.get(name) for name in _VARIABLES))
 
 
+def read_task_types(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Read which task types the deployment claims, and nothing else of its settings.
+
+    Raises:
+        ConfigurationError: If there is one that the agent does not know.
+    """
+    problems: list[str] = []
+    task_types = _read_task_types(environ.get(_TASK_TYPES, ""), problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return task_types
+
+
 # The agent reads the environment for each call, so that a changed one is seen; equal ones are read once.
 @lru_cache(maxsize=8)
 def _read(values: tuple[str | None, ...]) -> Settings:
@@ -81,6 +106,7 @@ def _read(values: tuple[str | None, ...]) -> Settings:
     seconds = _read_durations(given, problems)
     settings = Settings(
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
+        task_types=_read_task_types(given.get(_TASK_TYPES, ""), problems),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
@@ -111,6 +137,16 @@ def _read_deployment_instance(
     except ConfigurationError as error:
         problems.extend(error.problems)
         return None
+
+
+def _read_task_types(text: str, problems: list[str]) -> tuple[str, ...]:
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    problems.extend(
+        f"{_TASK_TYPES} contains {name!r}. Use {' or '.join(TASK_TYPES)}, or both, separated by a comma."
+        for name in named
+        if name not in TASK_TYPES
+    )
+    return tuple(name for name in TASK_TYPES if name in named or not named)
 
 
 def _read_hosts(text: str, problems: list[str]) -> tuple[str, ...]:

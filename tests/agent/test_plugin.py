@@ -17,28 +17,28 @@ SOURCES = Path(__file__).parents[2] / "src"
 
 REPORT = """
 import json
-from flytekit.extend.backend.base_connector import ConnectorRegistry as registry
+from dbx_agent.compat import AgentRegistry as registry
 print("REPORT", json.dumps({
     "served": {str(key): type(agent).__module__ for key, agent in registry._REGISTRY.items()},
     "listed": {
         agent.name: [[item.name for item in agent.supported_task_categories], list(agent.supported_task_types)]
-        for agent in registry.list_connectors()
+        for agent in registry._METADATA.values()
     },
 }))
 """
 
 RIVAL = """
 from dataclasses import dataclass
-from flytekit.extend.backend.base_connector import AsyncConnectorBase, ConnectorRegistry, ResourceMeta
+from flytekit.extend.backend.base_agent import AsyncAgentBase, AgentRegistry, ResourceMeta
 
-class Rival(AsyncConnectorBase):
+class Rival(AsyncAgentBase):
     name = NAME
     async def create(self, **kwargs): ...
     async def get(self, **kwargs): ...
     async def delete(self, **kwargs): ...
 
 for task_type in ("spark", "databricks", *EXTRA):
-    ConnectorRegistry.register(Rival(metadata_type=ResourceMeta, task_type_name=task_type))
+    AgentRegistry.register(Rival(metadata_type=ResourceMeta, task_type_name=task_type))
 """
 
 OURS = {"spark_v0": "dbx_agent.agent", "databricks_v0": "dbx_agent.agent"}
@@ -143,24 +143,25 @@ def test_a_broken_rival_is_logged_and_ours_serves(tmp_path: Path, source: str) -
     done = _run("import flytekit" + REPORT, tmp_path)
     assert done.returncode == 0, done.stderr
     assert _read(done) == {"served": OURS, "listed": LISTED}
-    assert "could not be imported beside dbx_agent" in " ".join(done.stdout.split())
+    said = done.stdout + done.stderr  # the older lines log to the one, the newer ones to the other
+    assert "could not be imported beside dbx_agent" in " ".join(said.split())
 
 
 def test_registering_again_keeps_the_agents_and_their_settings(tmp_path: Path) -> None:
     """Repeatable; but another's registration is overridden again."""
     code = """
 import dbx_agent.plugin as plugin
-from flytekit.extend.backend.base_connector import ConnectorRegistry as registry
-before = registry.get_connector("spark")
+from dbx_agent.compat import AgentRegistry as registry
+before = registry.get_agent("spark")
 plugin.register()
-assert registry.get_connector("spark") is before
+assert registry.get_agent("spark") is before
 class Other(type(before)): ...
 registry.register(Other(), override=True)
 plugin.register()
-assert type(registry.get_connector("spark")) is type(before)
+assert type(registry.get_agent("spark")) is type(before)
 """
-    listed = {"Databricks Agent": [["databricks", "spark"], ["databricks", "spark"]]}
-    assert _report(code, tmp_path) == {"served": OURS, "listed": listed}
+    report = _report(code, tmp_path)
+    assert report == {"served": OURS, "listed": {"Databricks Agent": [["databricks", "spark"]] * 2}}
 
 
 def test_the_plugin_never_takes_flytekit_down(tmp_path: Path) -> None:
@@ -170,3 +171,24 @@ def test_the_plugin_never_takes_flytekit_down(tmp_path: Path) -> None:
     done = _run("import dbx_agent.plugin; print('still here')", tmp_path)
     assert (done.returncode, done.stdout) == (0, "still here\n")
     assert "dbx_agent could not register its agents" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("claimed", "served", "said"),
+    [
+        pytest.param("databricks", ["databricks_v0"], "", id="one"),
+        pytest.param("Sparks,databricks", [], "DBX_AGENT_TASK_TYPES contains 'Sparks'", id="wrong"),
+    ],
+)
+def test_what_is_claimed_is_a_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claimed: str, served: list[str], said: str
+) -> None:
+    """What is not claimed stays with whoever has it; a wrong setting is one line and claims nothing."""
+    monkeypatch.setenv("DBX_AGENT_TASK_TYPES", claimed)
+    _install(tmp_path / "ours", "ours", "dbx_agent.plugin")
+    _install_rival(tmp_path / "rival", RIVAL.replace("NAME", "'Rival'").replace("EXTRA", "()"))
+    done = _run("import flytekit" + REPORT, tmp_path / "rival", tmp_path / "ours")
+    ours = [key for key, module in _read(done)["served"].items() if module == "dbx_agent.agent"]
+    assert ours == served
+    assert said in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr

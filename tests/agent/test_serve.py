@@ -140,6 +140,7 @@ def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
         assert (process.returncode, out, error) == (0, "", "")
 
 
+@pytest.mark.once
 def test_a_taken_port_is_one_line() -> None:
     """Exit status 2, and what to do."""
     with socket.socket() as taken:
@@ -161,6 +162,7 @@ def test_a_taken_port_is_one_line() -> None:
     )
 
 
+@pytest.mark.once
 def test_the_port_is_taken_for_good() -> None:
     """Not even a socket that asks to share it gets it."""
     with _serve("http://127.0.0.1:9", "t") as (_, address), socket.socket() as rival:
@@ -214,6 +216,7 @@ def test_a_missing_token_is_one_line_and_no_failure(token: str, warning: str) ->
     assert (process.returncode, error) == (0, warning)
 
 
+@pytest.mark.once
 def test_a_second_server_does_not_share_the_port() -> None:
     """GRPC alone would let it, and half of the calls would go astray."""
     with _serve("http://127.0.0.1:9", "t") as (_, address):
@@ -228,6 +231,7 @@ def test_a_second_server_does_not_share_the_port() -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64])
 def test_an_address_of_no_machine_is_one_line(host: str) -> None:
     """As a taken port; a name that cannot even be asked for is no traceback."""

@@ -18,6 +18,7 @@ def test_settings_are_read_from_the_environment() -> None:
     """Every variable has its field."""
     environ = {
         "FLYTE_DATABRICKS_INSTANCE": " http://127.0.0.1:8765 ",
+        "DBX_AGENT_TASK_TYPES": "databricks ,",
         "DBX_AGENT_ALLOWED_HOSTS": "*.Example.com, 127.0.0.1:9000,[::1]:80,",
         "DBX_AGENT_ALLOW_HTTP": "True",
         "DBX_AGENT_CREATE_BUDGET_SECONDS": "20",
@@ -28,6 +29,7 @@ def test_settings_are_read_from_the_environment() -> None:
     }
     assert Settings.from_environ(environ) == Settings(
         instance=Instance("http", "127.0.0.1", 8765),
+        task_types=("databricks",),
         allowed_hosts=("*.example.com", "127.0.0.1:9000", "[::1]:80"),
         allow_http=True,
         create_budget_seconds=20.0,
@@ -42,6 +44,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
     """One sentence per mistake, in the order of the variables, each with its remedy."""
     environ = {
         "FLYTE_DATABRICKS_INSTANCE": "not a host",
+        "DBX_AGENT_TASK_TYPES": "spark,Databricks",
         "DBX_AGENT_ALLOWED_HOSTS": "https://example.com",
         "DBX_AGENT_ALLOW_HTTP": "maybe",
         "DBX_AGENT_CREATE_BUDGET_SECONDS": "soon",
@@ -57,6 +60,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
             "FLYTE_DATABRICKS_INSTANCE is 'not a host', which is no host. Use a host such as "
             "'dbc-1234.cloud.databricks.com'."
         ),
+        "DBX_AGENT_TASK_TYPES contains 'Databricks'. Use spark or databricks, or both, separated by a comma.",
         (
             "DBX_AGENT_ALLOWED_HOSTS contains 'https://example.com'. Use hosts or globs without a scheme, "
             "such as '*.databricks.example.com', separated by commas."
