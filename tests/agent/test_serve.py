@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from flyteidl.admin import agent_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
@@ -30,6 +33,14 @@ pytestmark = pytest.mark.flyte
 SOURCES = Path(__file__).parents[2] / "src"
 READY = "dbx-agent: listening on "
 DEADLINE_SECONDS = 30
+LIVENESS = "liveness"
+READY_TOGETHER = (
+    "",
+    "grpc.health.v1.Health",
+    "flyteidl.service.AsyncAgentService",
+    "flyteidl.service.SyncAgentService",
+    "flyteidl.service.AgentMetadataService",
+)
 
 
 def _command(*options: str) -> list[str]:
@@ -37,8 +48,8 @@ def _command(*options: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the command, wait until it is ready, and leave no process behind."""
+def _started(url: str, token: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command, and leave no process behind."""
     environ = {
         **os.environ,
         "PYTHONPATH": str(SOURCES),
@@ -54,14 +65,37 @@ def _serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Pop
         text=True,
     )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith(READY), process.communicate()
-        yield process, line.removeprefix(READY).strip()
+        yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@contextlib.contextmanager
+def _serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Start the command and wait until it listens; the values are the process and its address."""
+    with _started(url, token, *options) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(READY), process.communicate()
+        yield process, line.removeprefix(READY).strip()
+
+
+def _run_to_its_end(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(*options),
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+
+
+def _serving(health: Any, name: str) -> bool:
+    answer = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE_SECONDS)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def _create(stub: Any, *, attempt: int) -> bytes:
@@ -108,8 +142,6 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
             for agent in agents
             if agent.name != "Sensor"
         } == {"Databricks Agent": ["spark", "databricks"]}
-        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        assert health.status == health_pb2.HealthCheckResponse.SERVING
         stub = AsyncAgentServiceStub(channel)
         first = _create(stub, attempt=0)
         phases = [_phase(_get(stub, first))]
@@ -133,11 +165,14 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
-    """Exit status 0, and not a word of a traceback."""
+    """Exit status 0, and a log that says so and holds no traceback."""
     with _serve("http://127.0.0.1:9", "t", "--grace", "2") as (process, _):
         process.send_signal(number)
         out, error = process.communicate(timeout=DEADLINE_SECONDS)
-        assert (process.returncode, out, error) == (0, "", "")
+        assert (process.returncode, out) == (0, "")
+    said = [line.partition(" INFO ")[2] for line in error.splitlines()]
+    assert said[-2:] == ["stopping: calls under way have 2 s to end", "stopped"]
+    assert said[:-2] in ([], ["ready"]), "a signal may come before the first check"
 
 
 @pytest.mark.once
@@ -147,14 +182,7 @@ def test_a_taken_port_is_one_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            _command("--port", str(port)),
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_SECONDS,
-        )
+        done = _run_to_its_end("--port", str(port))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"dbx-agent: cannot listen on 127.0.0.1:{port}: Address already in use. "
@@ -195,39 +223,74 @@ def test_a_submit_on_its_way_outlives_the_signal() -> None:
                 assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 
-@pytest.mark.parametrize(
-    ("token", "warning"),
-    [
-        pytest.param("t", "", id="there"),
-        pytest.param(
-            "",
-            "dbx-agent: warning: There is no Databricks token. Provide the secret FLYTE_DATABRICKS_ACCESS_TOKEN "
-            "to the agent: the variable _FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN, or the file "
-            "/etc/secrets/flyte_databricks_access_token. It is read for each call, so it may still come.\n",
-            id="missing",
-        ),
-    ],
-)
-def test_a_missing_token_is_one_line_and_no_failure(token: str, warning: str) -> None:
-    """A secret may be mounted later, and an operator who forgot it learns so at once."""
-    with _serve("http://127.0.0.1:9", token) as (process, _):
+def test_without_a_token_it_is_alive_and_not_ready() -> None:
+    """A secret may be mounted later; an operator who forgot it learns so at once, and no call comes astray."""
+    with _serve("http://127.0.0.1:9", "") as (process, address):
+        with grpc.insecure_channel(address) as channel:
+            health = HealthStub(channel)
+            assert _serving(health, LIVENESS)
+            assert not any(_serving(health, name) for name in READY_TOGETHER)
         process.send_signal(signal.SIGTERM)
         _, error = process.communicate(timeout=DEADLINE_SECONDS)
-    assert (process.returncode, error) == (0, warning)
+    assert process.returncode == 0
+    assert error.splitlines()[0].partition(" WARNING ")[2] == (
+        "not ready: There is no Databricks token. Provide the secret FLYTE_DATABRICKS_ACCESS_TOKEN to the agent: "
+        "the variable _FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN, or the file "
+        "/etc/secrets/flyte_databricks_access_token. It is asked again every 5 s."
+    )
+
+
+def test_a_deployment_is_told_by_health_metrics_and_json_lines() -> None:
+    """Ready and alive; flytekit's counters under its own names; each line of the log is an object."""
+    workspace = Workspace()
+    options = ("--metrics-port", "0", "--log-format", "json", "--task-types", "databricks")
+    with (
+        workspace.serve() as server,
+        _started(server.url, workspace.token, *options) as process,
+    ):
+        assert process.stderr is not None
+        said: list[dict[str, str]] = []
+        while not any(line["message"].startswith("metrics on ") for line in said):
+            said.append(json.loads(process.stderr.readline()))
+        told = {line["message"].partition(" on ")[0]: line["message"].partition(" on ")[2] for line in said}
+        with grpc.insecure_channel(told["listening"]) as channel:
+            health = HealthStub(channel)
+            assert all(_serving(health, name) for name in (*READY_TOGETHER, LIVENESS))
+            agents = AgentMetadataServiceStub(channel).ListAgents(agent_pb2.ListAgentsRequest()).agents
+            claimed = {agent.name: list(agent.supported_task_types) for agent in agents}
+            assert claimed["Databricks Agent"] == ["databricks"]
+            _create(AsyncAgentServiceStub(channel), attempt=0)
+        metrics = httpx.get(told["metrics"], trust_env=False).text
+        process.send_signal(signal.SIGTERM)
+        out, error = process.communicate(timeout=DEADLINE_SECONDS)
+    assert re.search(
+        r'^flyte_(agent|connector)_requests_success_total\{operation="create",task_type="databricks"\} 1\.0$',
+        metrics,
+        re.MULTILINE,
+    )
+    said += [json.loads(line) for line in error.splitlines()]
+    assert (process.returncode, out, said[-1]["message"]) == (0, "", "stopped")
+    assert all(line.keys() == {"time", "level", "logger", "message"} for line in said)
+
+
+@pytest.mark.once
+def test_a_taken_port_for_metrics_is_one_line() -> None:
+    """As one for calls."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = _run_to_its_end("--port", "0", "--metrics-port", str(port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"dbx-agent: cannot listen on 127.0.0.1:{port} for metrics: Address already in use. Choose another port "
+        "with --metrics-port; 0 is any free port.\n"
+    )
 
 
 @pytest.mark.once
 def test_a_second_server_does_not_share_the_port() -> None:
     """GRPC alone would let it, and half of the calls would go astray."""
     with _serve("http://127.0.0.1:9", "t") as (_, address):
-        done = subprocess.run(
-            _command("--port", address.rpartition(":")[2]),
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_SECONDS,
-        )
+        done = _run_to_its_end("--port", address.rpartition(":")[2])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
@@ -235,13 +298,6 @@ def test_a_second_server_does_not_share_the_port() -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64])
 def test_an_address_of_no_machine_is_one_line(host: str) -> None:
     """As a taken port; a name that cannot even be asked for is no traceback."""
-    done = subprocess.run(
-        _command("--host", host, "--port", "0"),
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_SECONDS,
-    )
+    done = _run_to_its_end("--host", host, "--port", "0")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"cannot listen on {host}:0: " in done.stderr
