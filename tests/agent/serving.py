@@ -20,6 +20,7 @@ __all__ = [
     "LIVENESS",
     "READY_TOGETHER",
     "create",
+    "create_request",
     "get",
     "is_serving",
     "run_to_its_end",
@@ -99,14 +100,18 @@ def is_serving(health: Any, name: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def create_request(*, attempt: int, execution: str = "exec-1") -> agent_pb2.CreateTaskRequest:
+    """Make the request that creates an attempt of a task."""
+    return agent_pb2.CreateTaskRequest(
+        template=load_template("v2-noinstance").to_flyte_idl(),
+        output_prefix=f"s3://out/{execution}/{attempt}",
+        task_execution_metadata=make_execution(attempt=attempt, execution=execution).to_flyte_idl(),
+    )
+
+
 def create(stub: Any, *, attempt: int) -> bytes:
     """Create a task over gRPC and return its resource meta."""
-    template = load_template("v2-noinstance").to_flyte_idl()
-    execution = make_execution(attempt=attempt).to_flyte_idl()
-    request = agent_pb2.CreateTaskRequest(
-        template=template, output_prefix=f"s3://out/{attempt}", task_execution_metadata=execution
-    )
-    meta: bytes = stub.CreateTask(request, timeout=DEADLINE_SECONDS).resource_meta
+    meta: bytes = stub.CreateTask(create_request(attempt=attempt), timeout=DEADLINE_SECONDS).resource_meta
     return meta
 
 
