@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import doors, gates, scale, waiting
+from benchmarks import agent, doors, gates, scale, waiting
 
 if __name__ == "__main__":
     print(
@@ -20,5 +20,6 @@ if __name__ == "__main__":
         *many,
         *waiting.WAITING,
         *doors.DOORS,
+        *agent.AGENT,
     ):
         print(gate())

@@ -91,9 +91,9 @@ def _client_of(what: str) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def served(what: str) -> Iterator[str]:
+def served(*what: str) -> Iterator[str]:
     """Run a server as a process and yield its URL, which it says in its first line."""
-    arguments = [sys.executable, "-m", "benchmarks.serve", what]
+    arguments = [sys.executable, "-m", "benchmarks.serve", *what]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

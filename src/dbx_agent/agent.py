@@ -21,6 +21,7 @@ import logging
 import os
 from typing import Any
 
+from dbx_agent.attempts import Attempts
 from dbx_agent.budget import Budget
 from dbx_agent.client import (
     DATABRICKS_API_ENDPOINT,
@@ -32,34 +33,20 @@ from dbx_agent.clock import Clock, RealClock
 from dbx_agent.compat import (
     AsyncAgentBase,
     Resource,
-    attempt_identity,
-    execution_environment,
     flytekit_version,
     make_resource,
     read_secret,
 )
-from dbx_agent.credentials import Credentials, require_allowed_host
-from dbx_agent.errors import (
-    ApiCallError,
-    ConfigurationError,
-    DatabricksAgentError,
-    UnexpectedResponseError,
-)
-from dbx_agent.failure_report import TASKS_SHOWN, failed_tasks, write_report
-from dbx_agent.idempotency import attempt_token
+from dbx_agent.credentials import Credentials
+from dbx_agent.errors import ApiCallError, ConfigurationError
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.job_metadata import DatabricksJobMetadata
-from dbx_agent.job_spec import (
-    FLYTE_FAIL_ON_ERROR,
-    TaskTemplate,
-    build_submit_body,
-    named_instance,
-    unsent_environment,
-)
-from dbx_agent.links import console_link
-from dbx_agent.outcome import Outcome, Phase, decide_outcome
-from dbx_agent.run_snapshot import RunOutput, RunSnapshot, TaskSnapshot
+from dbx_agent.job_spec import FLYTE_FAIL_ON_ERROR, TaskTemplate
+from dbx_agent.outcome import Outcome, Phase
+from dbx_agent.poll_memory import Answer
+from dbx_agent.polling import Poll, Polls
 from dbx_agent.settings import DEFAULT_DATABRICKS_INSTANCE_ENV_KEY, Settings
+from dbx_agent.submission import build_body, choose_instance, make_submit, require_instance
 
 __all__ = [
     "DATABRICKS_API_ENDPOINT",
@@ -95,6 +82,8 @@ class DatabricksAgent(AsyncAgentBase):
         self._given_settings = settings
         self._clock = clock if clock is not None else RealClock()
         self._credentials = Credentials(read_secret)
+        self._attempts = Attempts(self._clock)
+        self._polls = Polls(self._clock)
 
     async def create(
         self,
@@ -121,14 +110,16 @@ class DatabricksAgent(AsyncAgentBase):
             UnexpectedResponseError: If what answered is not the Jobs API.
         """
         settings = self._settings()
-        named = named_instance(task_template)
-        _require_instance(named, settings)
+        require_instance(task_template, settings)
         meta = DatabricksJobMetadata("", "", is_local=task_execution_metadata is None)
         try:
-            instance = _choose_instance(named, settings)
+            instance = choose_instance(task_template, settings)
             meta.databricks_instance = instance.name
-            body = _build_body(task_template, task_execution_metadata, output_prefix=output_prefix)
-            meta.run_id = await self._submit(instance, body, settings)
+            body = build_body(
+                task_template, task_execution_metadata, output_prefix=output_prefix, settings=settings
+            )
+            submit = make_submit(self._client(settings), instance, body, settings=settings, clock=self._clock)
+            meta.run_id = str(await self._attempts.run(submit))
         except (ConfigurationError, ApiCallError) as error:
             if isinstance(error, ApiCallError) and error.retryable:
                 raise
@@ -139,21 +130,25 @@ class DatabricksAgent(AsyncAgentBase):
     async def get(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> Resource:  # noqa: ARG002
         """Return the status of the task.
 
-        Does not raise for what may pass: the answer is then RUNNING with the reason, and the next poll asks
-        again.
+        Raises for nothing that happens on the way: while a run cannot be read the answer is its last known
+        phase, with the reason, and the next poll asks again. What does not pass ends as FAILED, in its time.
 
         Args:
             resource_meta: What `create` returned.
             kwargs: Ignored.
         """
+        run_id = _read_run_id(resource_meta)
         if resource_meta.rejected:
-            message = f"Databricks did not accept the run: {resource_meta.rejected}"
-            return make_resource(Phase.FAILED, message, None)
-        try:
-            outcome, link = await self._read(resource_meta)
-        except DatabricksAgentError as error:
-            outcome, link = _decide_unreadable(resource_meta, error), None
-        return make_resource(outcome.phase, outcome.message, link)
+            answer = _failed(f"Databricks did not accept the run: {resource_meta.rejected}")
+        elif run_id is None:
+            answer = _failed(
+                "The resource meta names no Databricks run; it was not written by a Databricks agent."
+            )
+        else:
+            key = (resource_meta.databricks_instance, run_id)
+            answer = await self._polls.answer(key, lambda: self._open_poll(resource_meta, run_id))
+        outcome = answer.outcome
+        return make_resource(outcome.phase, outcome.message, links=answer.links, custom_info=answer.info)
 
     async def delete(self, resource_meta: DatabricksJobMetadata, **kwargs: Any) -> None:  # noqa: ARG002
         """Cancel the run; succeeds as well if it is over, unknown, or never was.
@@ -179,25 +174,19 @@ class DatabricksAgent(AsyncAgentBase):
             if not (is_run_finished(error) or is_run_unknown(error)):
                 raise
 
-    async def _submit(self, instance: Instance, body: dict[str, Any], settings: Settings) -> str:
-        budget = self._budget(settings.create_budget_seconds)
-        run_id = await self._client(settings).submit_run(instance, body, budget=budget)
-        logger.info("submitted Databricks run %s on %s", run_id, instance.name)
-        return str(run_id)
+    async def drain(self) -> None:
+        """Settle the submits that nobody waits for any more; for a process that is about to end."""
+        await self._attempts.drain()
 
-    async def _read(self, resource_meta: DatabricksJobMetadata) -> tuple[Outcome, str | None]:
-        run_id = _read_run_id(resource_meta)
-        if run_id is None:
-            said = "The resource meta names no Databricks run; it was not written by a Databricks agent."
-            return Outcome(Phase.FAILED, said), None
+    def _open_poll(self, resource_meta: DatabricksJobMetadata, run_id: int) -> Poll:
         settings = self._settings()
-        instance = _read_instance(resource_meta, settings)
-        client, budget = self._client(settings), self._budget(settings.get_budget_seconds)
-        run = await client.get_run(instance, run_id, budget=budget)
-        outcome = decide_outcome(run.state, is_local=resource_meta.is_local)
-        if outcome.is_failure:
-            outcome = await _explain(outcome, run, instance=instance, client=client, budget=budget)
-        return outcome, console_link(run.run_page_url)
+        return Poll(
+            client=self._client(settings),
+            instance=_read_instance(resource_meta, settings),
+            run_id=run_id,
+            budget=self._budget(settings.get_budget_seconds),
+            can_retry=settings.retryable_failures and not resource_meta.is_local,
+        )
 
     def _settings(self) -> Settings:
         return self._given_settings or Settings.from_environ(os.environ)
@@ -236,36 +225,6 @@ def result_state_is_available(life_cycle_state: str) -> bool:
     return life_cycle_state == "TERMINATED"
 
 
-def _require_instance(named: str, settings: Settings) -> None:
-    if not named and settings.instance is None:
-        raise ConfigurationError(
-            "There is no Databricks instance. Set databricks_instance in the task's config, or "
-            f"{DEFAULT_DATABRICKS_INSTANCE_ENV_KEY} in the agent's deployment."
-        )
-
-
-def _build_body(template: TaskTemplate, execution: Any, *, output_prefix: str) -> dict[str, Any]:
-    environment = execution_environment(execution)
-    body = build_submit_body(
-        template,
-        environment=environment,
-        idempotency_token=attempt_token(attempt_identity(execution), output_prefix=output_prefix),
-    )
-    unsent = unsent_environment(template, environment)
-    if unsent:
-        logger.warning("task %s: %s", template.id.name, unsent)
-    return body
-
-
-def _choose_instance(named: str, settings: Settings) -> Instance:
-    if not named:
-        assert settings.instance is not None
-        return settings.instance
-    instance = read_instance(named, field="databricksInstance", allow_http=settings.allow_http)
-    require_allowed_host(instance, settings)
-    return instance
-
-
 def _read_instance(resource_meta: DatabricksJobMetadata, settings: Settings) -> Instance:
     # Read as strictly as a task's own words: the port that receives it asks nobody for credentials.
     return read_instance(
@@ -273,42 +232,10 @@ def _read_instance(resource_meta: DatabricksJobMetadata, settings: Settings) -> 
     )
 
 
+def _failed(message: str) -> Answer:
+    return Answer(Outcome(Phase.FAILED, message))
+
+
 def _read_run_id(resource_meta: DatabricksJobMetadata) -> int | None:
     text = resource_meta.run_id
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _INT64_DIGITS else None
-
-
-def _decide_unreadable(resource_meta: DatabricksJobMetadata, error: DatabricksAgentError) -> Outcome:
-    """Choose what to answer when a run could not be read; only the service's "no such run" is an end."""
-    run = f"Databricks run {resource_meta.run_id}"
-    if isinstance(error, ApiCallError) and is_run_unknown(error):
-        return Outcome(
-            Phase.FAILED, f"{run} is gone: deleted, or older than the workspace keeps runs. {error}"
-        )
-    logger.warning("%s could not be read, the next poll asks again: %s", run, error)
-    return Outcome(Phase.RUNNING, f"{run} could not be read, the next poll asks again: {error}")
-
-
-async def _explain(
-    outcome: Outcome, run: RunSnapshot, *, instance: Instance, client: JobsClient, budget: Budget
-) -> Outcome:
-    """Add what the failed tasks say; whatever cannot be read is left out."""
-    try:
-        run = await client.get_all_tasks(instance, run, budget=budget)
-    except (ApiCallError, UnexpectedResponseError) as error:
-        logger.warning("not all tasks of Databricks run %s could be read: %s", run.run_id, error)
-    tasks = failed_tasks(run)
-    outputs = await _read_outputs(tasks[:TASKS_SHOWN], instance=instance, client=client, budget=budget)
-    return Outcome(outcome.phase, write_report(outcome.message, tasks, outputs))
-
-
-async def _read_outputs(
-    tasks: list[TaskSnapshot], *, instance: Instance, client: JobsClient, budget: Budget
-) -> dict[int, RunOutput]:
-    outputs: dict[int, RunOutput] = {}
-    for run_id in [task.run_id for task in tasks if task.run_id is not None]:
-        try:
-            outputs[run_id] = await client.get_run_output(instance, run_id, budget=budget)
-        except (ApiCallError, UnexpectedResponseError) as error:  # noqa: PERF203 - each may fail alone
-            logger.warning("the output of Databricks task run %s could not be read: %s", run_id, error)
-    return outputs

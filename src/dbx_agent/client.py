@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -210,13 +211,18 @@ class JobsClient:
         return read_run(await self._call(instance, _get(instance, "runs/get", run_id), budget))
 
     async def get_all_tasks(self, instance: Instance, run: RunSnapshot, *, budget: Budget) -> RunSnapshot:
-        """Read the tasks that the first answer left out, within the budget. Raises as `submit_run`."""
+        """Read the tasks, or iterations, that the first answer left out. Raises as `submit_run`."""
         seen: set[str] = set()
         while run.next_page_token and run.next_page_token not in seen and len(seen) < _MAX_PAGES:
             seen.add(run.next_page_token)
             call = _get(instance, "runs/get", run.run_id, page_token=run.next_page_token)
             page = read_run(await self._call(instance, call, budget))
-            run = replace(run, tasks=run.tasks + page.tasks, next_page_token=page.next_page_token)
+            run = replace(
+                run,
+                tasks=run.tasks + page.tasks,
+                iterations=run.iterations + page.iterations,
+                next_page_token=page.next_page_token,
+            )
         return run
 
     async def get_run_output(self, instance: Instance, run_id: int, *, budget: Budget) -> RunOutput:
@@ -370,6 +376,7 @@ def _quote(content: bytes, token: str) -> str:
     return shorten(read_error_body(content).message.replace(token, "***"), 200) or "an empty body"
 
 
+@cache
 def _own_version() -> str:
     try:
         return version("dbx-kit")

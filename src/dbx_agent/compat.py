@@ -13,7 +13,8 @@ Raises:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import flytekit
@@ -21,6 +22,7 @@ from flyteidl.core.execution_pb2 import TaskExecution, TaskLog
 
 from dbx_agent.credentials import SECRET_KEY
 from dbx_agent.idempotency import AttemptIdentity
+from dbx_agent.links import Link
 from dbx_agent.outcome import Phase
 
 _OLDEST = (1, 12)
@@ -68,6 +70,9 @@ __all__ = [
 #: Where flytekit's own plugin registers for our task types: the newer name, then the documented one.
 RIVAL_MODULES = ("flytekitplugins.spark.connector", "flytekitplugins.spark.agent")
 
+#: Releases before 1.13.6 have no such field.
+_HAS_CUSTOM_INFO = any(field.name == "custom_info" for field in fields(Resource))
+
 
 def flytekit_version() -> str:
     """Return the installed flytekit's version."""
@@ -85,16 +90,24 @@ def read_secret() -> str:
     return str(_get_secret(SECRET_KEY))
 
 
-def make_resource(phase: Phase, message: str, link: str | None) -> Resource:
+def make_resource(
+    phase: Phase, message: str, *, links: Sequence[Link] = (), custom_info: Mapping[str, Any] | None = None
+) -> Resource:
     """Make what `get` answers.
 
     Args:
         phase: The phase.
         message: The message.
-        link: The address of the run's page; `None` if it is not known.
+        links: Where people see more.
+        custom_info: What is known of the run; left out where flytekit's `Resource` has no such field.
     """
-    links = [TaskLog(uri=link, name="Databricks Console")] if link else []
-    return Resource(phase=TaskExecution.Phase.Value(phase.value), message=message, log_links=links)
+    further: dict[str, Any] = {"custom_info": dict(custom_info)} if custom_info and _HAS_CUSTOM_INFO else {}
+    return Resource(
+        phase=TaskExecution.Phase.Value(phase.value),
+        message=message,
+        log_links=[TaskLog(uri=link.url, name=link.name) for link in links],
+        **further,
+    )
 
 
 def attempt_identity(task_execution_metadata: Any) -> AttemptIdentity | None:

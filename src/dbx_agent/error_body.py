@@ -49,8 +49,8 @@ def read_error_body(body: bytes) -> ErrorBody:
 
 
 def shorten(text: str, limit: int = MESSAGE_LIMIT) -> str:
-    """Put text on one line of at most `limit` characters."""
-    line = " ".join(text.split())
+    """Put text on one line of at most `limit` characters, all of which UTF-8 can hold."""
+    line = " ".join(text.encode(errors="replace").decode().split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

@@ -59,15 +59,20 @@ class UnderWay:
         Raises:
             TimeoutError: If the limit passes first.
         """
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
+        task = self.start(work)
         # Unlike wait_for, wait leaves the task alone, both when it is cancelled itself and when the time is
         # up.
         done, _ = await asyncio.wait({task}, timeout=limit_seconds)
         if not done:
             raise TimeoutError
         return task.result()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin the work without waiting for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return task
 
     async def drain(self) -> None:
         """Wait for all work that was started on the running loop."""

@@ -1,12 +1,18 @@
-"""The token that makes one Flyte attempt one Databricks run, however often its submit is sent; pure."""
+"""What names a Flyte attempt to Databricks: the token that makes it one run, and tags for people; pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import astuple, dataclass
 
-__all__ = ["AttemptIdentity", "attempt_token"]
+__all__ = ["AttemptIdentity", "attempt_tags", "attempt_token"]
+
+#: The characters that every cloud takes in the value of a tag, and how many.
+#: Source: [agent.submit.tag-values] documented: Google Cloud documentation, Requirements for labels
+_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_TAG = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,22 @@ def attempt_token(identity: AttemptIdentity | None, *, output_prefix: str) -> st
     if identity is not None and identity.execution:
         return _digest("attempt", *astuple(identity), output_prefix)
     return _digest("output-prefix", output_prefix) if output_prefix else None
+
+
+def attempt_tags(identity: AttemptIdentity | None) -> dict[str, str]:
+    """Say in tags which attempt a cluster is of, so that people find what nobody cancelled.
+
+    Args:
+        identity: The attempt; without one there is nothing to say.
+    """
+    if identity is None or not identity.execution:
+        return {}
+    said = {
+        "flyte_execution": identity.execution,
+        "flyte_node": identity.node,
+        "flyte_attempt": str(identity.retry_attempt),
+    }
+    return {key: _NOT_IN_TAGS.sub("-", value)[:_LONGEST_TAG] for key, value in said.items()}
 
 
 def _digest(*parts: str | int) -> str:

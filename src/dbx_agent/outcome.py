@@ -20,6 +20,8 @@ A person's cancel is FAILED and not ABORTED. Flyte's engine treats both as a per
 ABORTED it replaces the message by a fixed text, and the message is where the user learns that somebody
 cancelled the run.
 
+A value that is in no table is worth a line in the log, once: `unknown_values` names it.
+
 Source: [agent.outcome.type-first] measured: databricks/cli, acceptance/bundle/resources/job_runs/failed_run
 Source: [agent.outcome.states] sdk: databricks-sdk-py, databricks/sdk/service/jobs.py, the enums of run states
 Source: [flyte.phase.aborted-drops-message] documented: flyteorg/flyte, flyteplugins, webapi connector plugin
@@ -34,7 +36,7 @@ from enum import Enum
 from dbx_agent.error_body import shorten
 from dbx_agent.run_snapshot import RunState
 
-__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed"]
+__all__ = ["Outcome", "Phase", "decide_outcome", "is_failed", "unknown_values"]
 
 
 class Phase(Enum):
@@ -59,6 +61,11 @@ class Outcome:
 
     phase: Phase
     message: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing follows."""
+        return self.is_failure or self.phase is Phase.SUCCEEDED
 
     @property
     def is_failure(self) -> bool:
@@ -142,30 +149,50 @@ BY_LIFE_CYCLE: dict[str, Phase] = {
     "INTERNAL_ERROR": Phase.RETRYABLE_FAILED,
 }
 
+#: Termination code or result state → what its bare name does not say.
+REMARKS: dict[str, str] = {
+    "SUCCESS_WITH_FAILURES": "warning: the run succeeded although some of its tasks failed",
+    "TIMEDOUT": "the run took longer than its timeout_seconds",
+    "USER_CANCELED": "the run was cancelled in Databricks",
+}
 
-def decide_outcome(state: RunState, *, is_local: bool) -> Outcome:
+
+def decide_outcome(state: RunState, *, can_retry: bool) -> Outcome:
     """Choose the phase and the message for a run's state; total, never UNDEFINED.
 
-    Locally RETRYABLE_FAILED becomes FAILED: older releases take it for a phase that will change and poll for
-    ever.
+    Where nobody retries, RETRYABLE_FAILED becomes FAILED: in local execution older releases take it for a phase
+    that will change and poll for ever, and an engine that has never heard of it reports a system error.
 
     Source: [flyte.local.retryable-loops] measured: flytekit 1.16.4 to 1.16.26, is_terminal_phase
+    Source: [flyte.phase.retryable-unknown] documented: flyteorg/flyte pull request 6486, which taught it
 
     Args:
         state: What `runs/get` said.
-        is_local: Whether nobody retries: the task runs in the user's own process.
+        can_retry: Whether the engine knows RETRYABLE_FAILED and acts on it.
     """
     if not _is_over(state):
         return _decide_active(state)
     phase = _decide_over(state)
-    if is_local and phase is Phase.RETRYABLE_FAILED:
+    if phase is Phase.RETRYABLE_FAILED and not can_retry:
         phase = Phase.FAILED
-    return Outcome(phase, _describe_over(state, phase))
+    return Outcome(phase, _describe_over(state))
 
 
 def is_failed(state: RunState) -> bool:
     """Tell whether a run or task run is over and did not succeed."""
     return _is_over(state) and _decide_over(state) is not Phase.SUCCEEDED
+
+
+def unknown_values(state: RunState) -> list[str]:
+    """Name the values of a state that no table here holds, such as `result_state NEW`; bounded in length."""
+    known = (
+        ("life_cycle_state", state.life_cycle_state, OVER | ACTIVE.keys()),
+        ("result_state", state.result_state, BY_RESULT.keys()),
+        ("status.state", state.status_state, OVER | ACTIVE.keys()),
+        ("termination code", state.termination_code, BY_DECISIVE_CODE.keys() | BY_CODE.keys()),
+        ("termination type", state.termination_type, BY_TYPE.keys() | {"SUCCESS"}),
+    )
+    return [f"{name} {shorten(value, 100)}" for name, value, values in known if value and value not in values]
 
 
 def _is_over(state: RunState) -> bool:
@@ -195,18 +222,15 @@ def _decide_over(state: RunState) -> Phase:
     return next((phase for phase in choices if phase is not None), Phase.FAILED)
 
 
-def _describe_over(state: RunState, phase: Phase) -> str:
+def _describe_over(state: RunState) -> str:
     code, kind = state.termination_code, state.termination_type
     modern = shorten(code, 100)
     if code and kind and kind != code:
         modern += f" ({shorten(kind, 100)})"
     legacy = "/".join(shorten(name, 100) for name in (state.life_cycle_state, state.result_state) if name)
     label = modern or legacy or state.status_state
-    if phase is not Phase.SUCCEEDED:
-        return _join(label, state)
-    if "SUCCESS_WITH_FAILURES" in {state.termination_code, state.result_state}:
-        label = f"warning: {label}: the run succeeded although some of its tasks failed"
-    return _join(label, state)
+    remark = REMARKS.get(state.termination_code) or REMARKS.get(state.result_state)
+    return _join(f"{label}: {remark}" if remark else label, state)
 
 
 def _join(label: str, state: RunState) -> str:

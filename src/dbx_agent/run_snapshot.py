@@ -10,10 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["RunOutput", "RunSnapshot", "RunState", "TaskSnapshot", "read_run", "read_run_output"]
-
+__all__ = [
+    "ClusterInstance",
+    "RunOutput",
+    "RunSnapshot",
+    "RunState",
+    "TaskSnapshot",
+    "read_run",
+    "read_run_output",
+]
 
 _INT64_DIGITS = 19
+
+#: Fields of a run that hold an instant or a duration, as the API spells them; all in milliseconds.
+_TIMES = (
+    "start_time",
+    "queue_duration",
+    "setup_duration",
+    "execution_duration",
+    "cleanup_duration",
+    "run_duration",
+    "end_time",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +60,39 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterInstance:
+    """Where a run or task run works; empty until the service knows, and on serverless.
+
+    Attributes:
+        cluster_id: `cluster_instance.cluster_id`.
+        spark_context_id: `cluster_instance.spark_context_id`, known once the work began.
+    """
+
+    cluster_id: str = ""
+    spark_context_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSnapshot:
-    """One task run.
+    """One task run, or one iteration of a for-each task.
 
     Attributes:
         task_key: The name of the task in its run; empty if unsaid.
         run_id: The task run's own id; `None` if unsaid.
         attempt_number: From 0; a retried task appears once per attempt.
         state: Its state.
+        run_page_url: Where people see it, as the service spells it; empty if unsaid.
+        cluster: Where it works.
+        is_for_each: Whether it repeats another task; its iterations are read with a `runs/get` of its own.
     """
 
     task_key: str = ""
     run_id: int | None = None
     attempt_number: int = 0
     state: RunState = field(default_factory=RunState)
+    run_page_url: str = ""
+    cluster: ClusterInstance = field(default_factory=ClusterInstance)
+    is_for_each: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +101,26 @@ class RunSnapshot:
 
     Attributes:
         run_id: The run's id; `None` if unsaid.
+        job_id: Its job's id, which a submitted run has too; `None` if unsaid.
         run_name: Its name; empty if unsaid.
         run_page_url: Where people see it, as the service spells it; empty if unsaid.
         state: Its state.
+        cluster: Where it works, if the service says so for the whole run.
+        times_ms: Its instants and durations that are known, by the API's names, in milliseconds.
         tasks: Its task runs, as far as read.
-        next_page_token: Names the next page of tasks; empty on the last.
+        iterations: If it is the run of a for-each task, the runs of its iterations, as far as read.
+        next_page_token: Names the next page of tasks or iterations; empty on the last.
     """
 
     run_id: int | None = None
+    job_id: int | None = None
     run_name: str = ""
     run_page_url: str = ""
     state: RunState = field(default_factory=RunState)
+    cluster: ClusterInstance = field(default_factory=ClusterInstance)
+    times_ms: tuple[tuple[str, int], ...] = ()
     tasks: tuple[TaskSnapshot, ...] = ()
+    iterations: tuple[TaskSnapshot, ...] = ()
     next_page_token: str = ""
 
 
@@ -97,10 +142,14 @@ def read_run(body: object) -> RunSnapshot:
     run = _mapping(body)
     return RunSnapshot(
         run_id=_integer(run.get("run_id")),
+        job_id=_integer(run.get("job_id")),
         run_name=_text(run.get("run_name")),
         run_page_url=_text(run.get("run_page_url")),
         state=_read_state(run),
+        cluster=_read_cluster(run),
+        times_ms=tuple((name, time) for name in _TIMES if (time := _integer(run.get(name)))),
         tasks=tuple(_read_task(task) for task in _sequence(run.get("tasks"))),
+        iterations=tuple(_read_task(task) for task in _sequence(run.get("iterations"))),
         next_page_token=_text(run.get("next_page_token")),
     )
 
@@ -118,7 +167,15 @@ def _read_task(body: object) -> TaskSnapshot:
         run_id=_integer(task.get("run_id")),
         attempt_number=_integer(task.get("attempt_number")) or 0,
         state=_read_state(task),
+        run_page_url=_text(task.get("run_page_url")),
+        cluster=_read_cluster(task),
+        is_for_each=isinstance(task.get("for_each_task"), dict),
     )
+
+
+def _read_cluster(run: Mapping[str, Any]) -> ClusterInstance:
+    instance = _mapping(run.get("cluster_instance"))
+    return ClusterInstance(_text(instance.get("cluster_id")), _text(instance.get("spark_context_id")))
 
 
 def _read_state(run: Mapping[str, Any]) -> RunState:
@@ -145,7 +202,8 @@ def _sequence(value: object) -> list[object]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    # JSON can spell half of a surrogate pair, which nothing that goes to Flyte can hold.
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _integer(value: object) -> int | None:

@@ -1,7 +1,7 @@
 """`dbx-agent serve`: flytekit's own gRPC services with our agents in them, started and stopped cleanly.
 
-A stop is: not ready, so that nobody sends more; no new calls, and those under way get the grace to end; the
-requests that a workspace still has to answer are waited for; then the connections are closed.
+A stop is: not ready, so that nobody sends more; no new calls, and those under way get the grace to end; a submit
+whose create was cut off is seen through, and its run cancelled; then the connections are closed.
 
 This module imports what the extra `agent` brings, so `cli` imports it late.
 """
@@ -83,7 +83,8 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    take_over(make_agents(settings.task_types, settings=settings), task_types=TASK_TYPES)
+    agents = make_agents(settings.task_types, settings=settings)
+    take_over(agents, task_types=TASK_TYPES)
     # Without so_reuseport=0 a second server on the same port is no error and gets half of the calls.
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     readiness = _add_services(server)
@@ -95,16 +96,13 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
         if metrics_port is not None:
             announce(f"metrics on http://{_join(options.host, metrics_port)}/metrics")
         await stop.wait()
-        await _stop(server, readiness, options)
+        logger.info("stopping: calls under way have %g s to end", options.grace_seconds)
+        await readiness.leave()
+        await server.stop(options.grace_seconds)
+        await asyncio.gather(*(agent.drain() for agent in agents))
+        await SHARED_POOL.aclose()
+        logger.info("stopped")
         watching.cancel()
-
-
-async def _stop(server: grpc.aio.Server, readiness: Readiness, options: ServeOptions) -> None:
-    logger.info("stopping: calls under way have %g s to end", options.grace_seconds)
-    await readiness.leave()
-    await server.stop(options.grace_seconds)
-    await SHARED_POOL.aclose()
-    logger.info("stopped")
 
 
 def _add_services(server: grpc.aio.Server) -> Readiness:

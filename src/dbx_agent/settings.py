@@ -26,22 +26,27 @@ TASK_TYPES = ("spark", "databricks")
 _TASK_TYPES = "DBX_AGENT_TASK_TYPES"
 _ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
 _ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
+_RETRYABLE_FAILURES = "DBX_AGENT_RETRYABLE_FAILURES"
 _DEFAULT_SECONDS = {
     "DBX_AGENT_CREATE_BUDGET_SECONDS": 8.0,
     "DBX_AGENT_GET_BUDGET_SECONDS": 2.5,
     "DBX_AGENT_DELETE_BUDGET_SECONDS": 2.5,
+    "DBX_AGENT_CREATE_GRACE_SECONDS": 60.0,
     "DBX_AGENT_CONNECT_TIMEOUT_SECONDS": 2.0,
     "DBX_AGENT_REQUEST_TIMEOUT_SECONDS": 5.0,
 }
+_CREDENTIAL_PROVIDER = "FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER"
 _VARIABLES = (
     DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
     _TASK_TYPES,
+    _CREDENTIAL_PROVIDER,
     _ALLOWED_HOSTS,
     _ALLOW_HTTP,
+    _RETRYABLE_FAILURES,
     *_DEFAULT_SECONDS,
 )
 _MAX_SECONDS = 600
-_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+_BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _HOST_PATTERN = re.compile(r"[a-z0-9_.*?\-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
 
 
@@ -56,10 +61,17 @@ class Settings:
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
+        service_credential_provider: The service credential that serverless tasks get which name none
+            (FLYTE_DATABRICKS_SERVICE_CREDENTIAL_PROVIDER); empty for none.
+        retryable_failures: Whether the engine knows the phase RETRYABLE_FAILED (DBX_AGENT_RETRYABLE_FAILURES).
+            An engine that does not fails the task with a system error; it is then answered FAILED, which no
+            retry follows.
         create_budget_seconds: What a create may take, retries included; below the engine's 10 s.
         get_budget_seconds: What a get may take; below the 3 s of older engines, and the next poll comes
             anyway.
         delete_budget_seconds: What a delete may take.
+        create_grace_seconds: How long a run whose create was cancelled waits for its attempt to come again before
+            it is cancelled; long enough for an engine that starts anew, short against the price of a cluster.
         connect_timeout_seconds: The limit for a connection, and for a free place among them.
         request_timeout_seconds: The limit for writing a request, and for each wait for the answer.
     """
@@ -68,9 +80,12 @@ class Settings:
     task_types: tuple[str, ...] = TASK_TYPES
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
+    service_credential_provider: str = ""
+    retryable_failures: bool = True
     create_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_BUDGET_SECONDS"]
     get_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_GET_BUDGET_SECONDS"]
     delete_budget_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_DELETE_BUDGET_SECONDS"]
+    create_grace_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CREATE_GRACE_SECONDS"]
     connect_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"]
     request_timeout_seconds: float = _DEFAULT_SECONDS["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"]
 
@@ -102,16 +117,20 @@ def read_task_types(environ: Mapping[str, str]) -> tuple[str, ...]:
 def _read(values: tuple[str | None, ...]) -> Settings:
     given = {name: value.strip() for name, value in zip(_VARIABLES, values, strict=True) if value is not None}
     problems: list[str] = []
-    allow_http = _read_boolean(given.get(_ALLOW_HTTP, ""), problems)
+    allow_http = _read_boolean(given, _ALLOW_HTTP, problems, default=False)
+    retryable_failures = _read_boolean(given, _RETRYABLE_FAILURES, problems, default=True)
     seconds = _read_durations(given, problems)
     settings = Settings(
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
         task_types=_read_task_types(given.get(_TASK_TYPES, ""), problems),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
+        service_credential_provider=given.get(_CREDENTIAL_PROVIDER, ""),
+        retryable_failures=retryable_failures,
         create_budget_seconds=seconds["DBX_AGENT_CREATE_BUDGET_SECONDS"],
         get_budget_seconds=seconds["DBX_AGENT_GET_BUDGET_SECONDS"],
         delete_budget_seconds=seconds["DBX_AGENT_DELETE_BUDGET_SECONDS"],
+        create_grace_seconds=seconds["DBX_AGENT_CREATE_GRACE_SECONDS"],
         connect_timeout_seconds=seconds["DBX_AGENT_CONNECT_TIMEOUT_SECONDS"],
         request_timeout_seconds=seconds["DBX_AGENT_REQUEST_TIMEOUT_SECONDS"],
     )
@@ -120,10 +139,11 @@ def _read(values: tuple[str | None, ...]) -> Settings:
     return settings
 
 
-def _read_boolean(text: str, problems: list[str]) -> bool:
+def _read_boolean(given: Mapping[str, str], variable: str, problems: list[str], *, default: bool) -> bool:
+    text = given.get(variable) or str(default)
     if text.lower() not in _BOOLEANS:
-        problems.append(f"{_ALLOW_HTTP} is {text!r}. Use true or false.")
-    return _BOOLEANS.get(text.lower(), False)
+        problems.append(f"{variable} is {text!r}. Use true or false.")
+    return _BOOLEANS.get(text.lower(), default)
 
 
 def _read_deployment_instance(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Credentials, Service
@@ -31,18 +31,9 @@ from dbx_emulator._core.tokens import Tokens
 from dbx_emulator.agenda import WorkspaceAgenda
 from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.callers import describe_caller
-from dbx_emulator.doors.missing import needs
 from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
-
-if TYPE_CHECKING:
-    from respx import Router
-
-    from dbx_emulator.doors._httpx import HttpxTransport
-    from dbx_emulator.doors._httpx2 import Httpx2Transport
-    from dbx_emulator.doors._requests import RequestsAdapter
-    from dbx_emulator.doors.asgi import AsgiApp
-    from dbx_emulator.doors.server import RunningServer
+from dbx_emulator.ways_in import WaysIn
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -67,7 +58,7 @@ DEFAULT_CLIENT_SECRET = "dbx-emulator-secret"  # noqa: S105 - opens nothing but 
 DEFAULT_WORKSPACE_ID = 900_800_700_600
 
 
-class Workspace:
+class Workspace(WaysIn):
     """An emulated Databricks workspace.
 
     Args:
@@ -125,7 +116,7 @@ class Workspace:
         self.faults = Faults(API_ROUTES, clock=self.clock, draws=self.draws, on_profile=self._apply_profile)
         self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
-        self.journal = Journal()
+        self.journal = Journal(real_ms=_real_ms)
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
         self._engine = Engine(
@@ -281,118 +272,7 @@ class Workspace:
         """
         return ms / 1_000 / (self.clock.rate or 1.0)
 
-    def transport(self) -> HttpxTransport:
-        """Return a transport for `httpx.Client(transport=…)` and `httpx.AsyncClient(transport=…)`."""
-        from dbx_emulator.doors._httpx import HttpxTransport
 
-        return HttpxTransport(self)
-
-    def httpx2_transport(self) -> Httpx2Transport:
-        """Return a transport for `httpx2.Client(transport=…)` and `httpx2.AsyncClient(transport=…)`.
-
-        Raises:
-            ImportError: httpx2 is missing.
-        """
-        with needs("httpx2"):
-            from dbx_emulator.doors._httpx2 import Httpx2Transport
-        return Httpx2Transport(self)
-
-    def requests_adapter(self, **options: Any) -> RequestsAdapter:
-        """Return an adapter for `session.mount(workspace.url, …)` of requests.
-
-        Args:
-            options: What `requests.adapters.HTTPAdapter` takes, such as `max_retries`.
-
-        Raises:
-            ImportError: requests is missing.
-        """
-        with needs("requests"):
-            from dbx_emulator.doors._requests import RequestsAdapter
-        return RequestsAdapter(self, **options)
-
-    def mount(self, router: Router) -> None:
-        """Let a router of respx answer for the workspace's host, beside routes of your own.
-
-        respx takes the first route that matches: routes of your own for the same host are added before. A
-        workspace that was not called does not trouble `assert_all_called`.
-
-        Raises:
-            UsageError: Another workspace is mounted there for that host.
-            ImportError: respx is missing.
-        """
-        with needs("respx"):
-            from dbx_emulator.doors._respx import mount
-        mount(self, router)
-
-    @contextmanager
-    def intercept(
-        self,
-        *,
-        threads: Iterable[str] = (),
-        modules: Iterable[str] = (),
-        patience_seconds: float | None = 10.0,
-    ) -> Iterator[None]:
-        """Let this process's HTTP clients reach the workspace at its URL while the context is open.
-
-        Clients made before count too. Other Databricks hosts are refused, other hosts are left alone. The
-        variables by which clients find a workspace are set to this one, and put back at the end.
-
-        If the clock's policy is `sleeping`, sleeping moves it meanwhile: in the thread that entered, and in the
-        tasks made under it, on whichever loop.
-
-        Args:
-            threads: Patterns for the names of further threads whose sleep moves the clock: `"poller-*"`.
-            modules: Modules in which `sleep`, `time` and `monotonic` go by the clock, whatever their thread.
-            patience_seconds: Real seconds that a sleeper waits for time to move before it is told who holds it;
-                `None` waits without end.
-
-        Raises:
-            UsageError: Another workspace answers for the host already, there is no such module, or the clock's
-                policy is not `sleeping` and the arguments are about sleepers.
-        """
-        from dbx_emulator.doors.environment import environment, replace_token
-        from dbx_emulator.doors.intercept import intercept
-
-        with ExitStack() as stack:
-            stack.enter_context(intercept(self))
-            stack.enter_context(environment(url=self.url, token=self.token))
-            stack.enter_context(self._tokens.followed(replace_token))
-            if self.clock.policy == "sleeping":
-                from dbx_emulator.doors.virtual_sleep import virtual_sleep
-
-                sleeping = virtual_sleep(
-                    self.clock,
-                    host=self.host,
-                    threads=threads,
-                    modules=modules,
-                    patience_seconds=patience_seconds,
-                )
-                stack.enter_context(sleeping)
-            elif tuple(threads) or tuple(modules):
-                raise UsageError(
-                    f"threads and modules are about sleepers, and a clock with the policy {self.clock.policy!r} "
-                    "is not moved by any; give the workspace Clock('sleeping')"
-                )
-            yield
-
-    def asgi(self) -> AsgiApp:
-        """Return the workspace as an ASGI application."""
-        from dbx_emulator.doors.asgi import AsgiApp
-
-        return AsgiApp(self)
-
-    def serve(self, *, port: int = 0, tls: bool = False) -> AbstractContextManager[RunningServer]:
-        """Return a context in which the workspace listens on a loopback port.
-
-        Args:
-            port: The port, 0 for any free one.
-            tls: Whether to speak HTTPS. The value of the context then has the certificate to trust, `ca_pem`;
-                the server's own names `localhost`, `127.0.0.1` and the workspace's host.
-
-        Raises:
-            UsageError: On entering, if the port is taken.
-            ModuleNotFoundError: On entering, if uvicorn or, for HTTPS, trustme is missing.
-        """
-        from dbx_emulator.doors.server import serve_in_thread
-
-        return serve_in_thread(self, port=port, tls=tls)
+def _real_ms() -> int:
+    # Not time.time(), which goes by the clock where somebody lists the module that uses it.
+    return time.time_ns() // 1_000_000

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Where flytekit cannot be installed (Python 3.13), modules whose tests all need it cannot even be imported.
 if importlib.util.find_spec("flytekit") is None:
     collect_ignore = [
-        path.name
-        for path in Path(__file__).parent.glob("test_*.py")
+        str(path.relative_to(Path(__file__).parent))
+        for path in Path(__file__).parent.rglob("test_*.py")
         if "pytestmark = pytest.mark.flyte" in path.read_text(encoding="utf-8")
     ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +58,20 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Metadata:
+    """What Flyte itself goes by, as flytekit's models spell it."""
+
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True)
 class Template:
     """A task template, as flytekit's models spell it."""
 
     custom: Mapping[str, Any] | None
     container: Container | None = field(default_factory=Container)
     id: Identifier = field(default_factory=Identifier)
+    metadata: Metadata | None = None
 
 
 CONF = {"run_name": "etl", "existing_cluster_id": "0401-abc"}
@@ -80,13 +90,19 @@ def called(workspace: Workspace) -> list[tuple[str, int]]:
     return [(entry.route, entry.status_code) for entry in workspace.journal]
 
 
-def load_template(case: str) -> Any:
-    """Read a task template that a real flytekitplugins-spark 1.16.31 wrote."""
+def submitted(workspace: Workspace) -> list[dict[str, Any]]:
+    """Return the bodies of the submits, as they were sent."""
+    sent = [entry.said for entry in workspace.journal if entry.route == "runs/submit"]
+    return [json.loads(said.body) for said in sent if said is not None]
+
+
+def load_template(case: str, *, release: str = "1.16.31") -> Any:
+    """Read a task template that a real flytekitplugins-spark wrote."""
     from flyteidl.core.tasks_pb2 import TaskTemplate as Message
     from flytekit.models.task import TaskTemplate
 
     message = Message()
-    message.ParseFromString((DATA / f"1.16.31-{case}.pb").read_bytes())
+    message.ParseFromString((DATA / f"{release}-{case}.pb").read_bytes())
     return TaskTemplate.from_flyte_idl(message)
 
 

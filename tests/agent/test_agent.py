@@ -85,7 +85,7 @@ async def test_a_real_task_runs_to_its_end(workspace: Workspace, agent: Databric
         resource = await agent.get(resource_meta=meta, connection=None)
         seen.append((phase_name(resource), resource.message))
         run_id = meta.run_id
-        [link] = resource.log_links
+        link = resource.log_links[0]
         assert link == TaskLog(uri=link.uri, name="Databricks Console")
         assert link.uri.startswith(f"{workspace.url}/jobs/")
         assert f"/runs/{run_id}?o=" in link.uri
@@ -176,7 +176,7 @@ async def test_settings_are_read_when_a_call_comes(
     monkeypatch.setenv("DBX_AGENT_ALLOW_HTTP", "maybe")
     with pytest.raises(ConfigurationError, match="DBX_AGENT_ALLOW_HTTP"):
         await agent.create(TEMPLATE)
-    assert phase_name(await agent.get(meta)) == "RUNNING"
+    assert phase_name(await agent.get(meta)) == "QUEUED"
 
 
 @pytest.mark.asyncio

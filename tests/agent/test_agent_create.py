@@ -178,7 +178,7 @@ async def test_create_without_a_token_raises(
     monkeypatch.delenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN")
     with pytest.raises(CredentialsError, match="FLYTE_DATABRICKS_ACCESS_TOKEN"):
         await agent.create(TEMPLATE)
-    assert phase_name(await agent.get(meta)) == "RUNNING"
+    assert phase_name(await agent.get(meta)) == "QUEUED"
     with pytest.raises(CredentialsError):
         await agent.delete(meta)
 

@@ -44,14 +44,14 @@ pytestmark = pytest.mark.flyte
 async def test_trouble_with_a_poll_is_not_trouble_with_the_run(
     workspace: Workspace, agent: DatabricksAgentV2, fault: Callable[[], Any]
 ) -> None:
-    """It says RUNNING and why, as often as it takes, and then the truth."""
+    """It says QUEUED, as nothing is known yet, and why, as often as it takes, and then the truth."""
     meta = await agent.create(TEMPLATE, task_execution_metadata=make_execution())
     workspace.clock.advance("1h")
     strikes = fault()
     workspace.faults.add(strikes)
     for _ in range(7):
         resource = await agent.get(meta)
-        assert phase_name(resource) == "RUNNING"
+        assert phase_name(resource) == "QUEUED"
         assert resource.message.startswith(
             f"Databricks run {meta.run_id} could not be read, the next poll asks again"
         )
@@ -71,13 +71,19 @@ async def test_short_trouble_with_a_poll_is_not_even_seen(
 
 
 @pytest.mark.asyncio
-async def test_a_run_that_is_gone_has_failed(workspace: Workspace, agent: DatabricksAgentV2) -> None:
-    """The service says that there is no such run, and no poll will change that."""
-    resource = await agent.get(DatabricksJobMetadata(workspace.host, "123456789"))
+async def test_a_run_that_is_gone_has_failed(
+    workspace: Workspace, agent: DatabricksAgentV2, clock: ManualClock
+) -> None:
+    """The service says for a minute that there is no such run, and no poll will change that."""
+    meta = DatabricksJobMetadata(workspace.host, "123456789")
+    assert phase_name(await agent.get(meta)) == "QUEUED"
+    clock.now += 60
+    resource = await agent.get(meta)
     assert (phase_name(resource), resource.message) == (
         "FAILED",
         (
-            "Databricks run 123456789 is gone: deleted, or older than the workspace keeps runs. "
+            "Databricks run 123456789 is gone: deleted, or older than the 60 days for which a workspace "
+            "keeps runs. "
             "HTTP 400 INVALID_PARAMETER_VALUE: Run 123456789 does not exist. (runs/get of 123456789)"
         ),
     )
@@ -136,7 +142,9 @@ async def test_failed_tasks_of_a_large_run_are_read_from_every_page(
     workspace.clock.advance("1h")
     resource = await agent.get(meta)
     assert phase_name(resource) == "FAILED"
-    assert resource.message.endswith("… and 147 more failed tasks")
+    assert "\n… and 147 more failed tasks: t3, t4, " in resource.message
     assert len(workspace.journal.calls("runs/get-output")) == 3
     workspace.faults.add(StatusFault("runs/get", status_code=500, skip=1))
-    assert (await agent.get(meta)).message.endswith("… and 97 more failed tasks")
+    message = (await agent.get(meta)).message
+    assert "… and 97 more failed tasks: " in message
+    assert message.endswith("\n(not all tasks of the run could be read)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbx_agent.failure_report import failed_tasks, write_report
+from dbx_agent.failure_report import failed_iterations, failed_tasks, unrun_tasks, write_report
 from dbx_agent.run_snapshot import RunOutput, RunSnapshot, RunState, TaskSnapshot
 
 FAILED = RunState("TERMINATED", "FAILED", "Workload failed, see run output for details")
@@ -39,8 +39,38 @@ def test_report_names_the_task_the_exception_and_the_trace() -> None:
         "Traceback\n  line 1\n"
         "task b (run None): Workload failed, see run output for details\n"
         "task ? (run 3): failed\n"
-        "… and 2 more failed tasks"
+        "… and 2 more failed tasks: d, e"
     )
+
+
+def test_report_tells_failed_tasks_from_those_that_did_not_run() -> None:
+    """Whom to blame is described; who only followed is named, and so is what could not be read."""
+    run = RunSnapshot(
+        tasks=(
+            TaskSnapshot("after", 1, 0, RunState("INTERNAL_ERROR", "UPSTREAM_FAILED")),
+            TaskSnapshot("skipped", 2, 0, RunState("SKIPPED")),
+            TaskSnapshot("", 3, 0, RunState("TERMINATED", "EXCLUDED")),
+            TaskSnapshot("a", 4, 0, FAILED),
+        )
+    )
+    assert write_report("h", failed_tasks(run), {}, unrun=unrun_tasks(run), is_complete=False) == (
+        "h\n"
+        "task a (run 4): Workload failed, see run output for details\n"
+        "did not run because of that: after, skipped, ?\n"
+        "(not all tasks of the run could be read)"
+    )
+
+
+def test_failed_iterations_carry_both_names() -> None:
+    """Those of a for-each task that failed, each by its own run."""
+    run = RunSnapshot(iterations=(TaskSnapshot("it", 5, 0, SUCCESS), TaskSnapshot("it", 6, 0, FAILED)))
+    assert failed_iterations(run, of=TaskSnapshot("each", 4)) == [TaskSnapshot("each/it", 6, 0, FAILED)]
+
+
+def test_report_names_many_tasks_within_a_limit() -> None:
+    """However many failed, and whatever they are called."""
+    tasks = [TaskSnapshot("k" * 200, number, 0, FAILED) for number in range(500)]
+    assert len(write_report("h", tasks, {}, unrun=tasks)) < 1500
 
 
 def test_report_leaves_out_a_task_that_adds_nothing() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dbx_agent.idempotency import AttemptIdentity, attempt_token
+from dbx_agent.idempotency import AttemptIdentity, attempt_tags, attempt_token
 
 IDENTITY = AttemptIdentity("p", "d", "exec-1", "n0", "p:d:etl.daily:v1", 0)
 
@@ -55,3 +55,15 @@ def test_token_falls_back_to_the_output_prefix(identity: AttemptIdentity | None)
     assert token == attempt_token(None, output_prefix="s3://out/0")
     assert token != attempt_token(identity, output_prefix="s3://out/1")
     assert attempt_token(identity, output_prefix="") is None
+
+
+@pytest.mark.fact("agent.submit.tag-values")
+def test_tags_name_the_attempt_in_what_every_cloud_takes() -> None:
+    """Letters, digits, dash and underscore, at most 63 of them; without an attempt there are none."""
+    identity = AttemptIdentity("p", "d", "exec-1", "n0/dn_1:" + "x" * 80, "t", 3)
+    assert attempt_tags(identity) == {
+        "flyte_execution": "exec-1",
+        "flyte_node": "n0-dn_1-" + "x" * 55,
+        "flyte_attempt": "3",
+    }
+    assert attempt_tags(None) == attempt_tags(replace(identity, execution="")) == {}

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from dbx_agent.errors import ConfigurationError
-from dbx_agent.job_spec import build_submit_body, named_instance, unsent_environment
+from dbx_agent.job_spec import (
+    build_submit_body,
+    named_instance,
+    names_instance,
+    unsent_credential_provider,
+    unsent_environment,
+)
 
 from .support import Container, Template, load_template
 
@@ -221,7 +227,7 @@ def test_users_git_source_and_python_file_win(
 
 
 def test_what_the_user_wrote_on_the_cluster_wins_over_the_task() -> None:
-    """Image, Spark configuration and variables, key by key; of the variables those of the execution are last."""
+    """Image, Spark configuration and variables, key by key, and of the variables over the execution's too."""
     conf = {
         "new_cluster": {
             "docker_image": {"url": "mine"},
@@ -231,12 +237,18 @@ def test_what_the_user_wrote_on_the_cluster_wins_over_the_task() -> None:
     }
     body = _build(
         {"databricksConf": conf, "sparkConf": {"a": "task", "b": 2.0, "c": True}},
-        environment={"X": "execution"},
+        environment={"X": "execution", "Y": "execution"},
     )
     assert body["new_cluster"] == {
         "docker_image": {"url": "mine"},
         "spark_conf": {"a": "mine", "b": "2", "c": "true"},
-        "spark_env_vars": {"FOO": "mine", "X": "execution", "N": "2", "FLYTE_FAIL_ON_ERROR": "true"},
+        "spark_env_vars": {
+            "FOO": "mine",
+            "X": "mine",
+            "Y": "execution",
+            "N": "2",
+            "FLYTE_FAIL_ON_ERROR": "true",
+        },
     }
 
 
@@ -298,7 +310,9 @@ def test_the_attempts_token_replaces_the_users() -> None:
             id="both-clusters",
         ),
         pytest.param(
-            {"databricksConf": {"new_cluster": {"num_workers": float("nan")}}}, "contains nan", id="nan"
+            {"databricksConf": {"new_cluster": {"num_workers": float("nan")}}},
+            r"new_cluster\.num_workers is nan",
+            id="nan",
         ),
         pytest.param(
             {"databricksConf": {"existing_cluster_id": "c", "python_file": 1.0}},
@@ -375,3 +389,32 @@ def test_what_cannot_be_sent_is_said_with_the_remedy(
 ) -> None:
     """Only a new cluster takes environment variables; a notebook that raises needs none to fail."""
     assert unsent_environment(Template(custom), environment) == warning
+
+
+@pytest.mark.parametrize(
+    ("conf", "provider", "is_warned"),
+    [
+        pytest.param({"environment_key": "e", "python_file": "/a.py"}, "mine", False, id="it-is-read"),
+        pytest.param({"environment_key": "e"}, "mine", True, id="our-entrypoint"),
+        pytest.param({"existing_cluster_id": "c", "python_file": "/a.py"}, "mine", True, id="cluster"),
+        pytest.param({"tasks": [{"task_key": "a"}]}, "mine", True, id="own-tasks"),
+        pytest.param({"existing_cluster_id": "c"}, None, False, id="none"),
+    ],
+)
+def test_a_service_credential_that_reaches_nobody_is_said(
+    conf: dict[str, Any], provider: str | None, *, is_warned: bool
+) -> None:
+    """Only a python file of the user's, on serverless, can read the option."""
+    custom = {"databricksConf": conf, "databricksServiceCredentialProvider": provider}
+    said = unsent_credential_provider(Template(custom))
+    assert ("Set python_file in databricksConf" in said) is is_warned
+    assert bool(said) is is_warned
+
+
+@pytest.mark.parametrize(
+    ("instance", "expected"), [(None, False), ("", False), ("  ", False), ("h", True), (5.0, True)]
+)
+def test_a_task_names_an_instance_be_it_right_or_wrong(instance: Any, *, expected: bool) -> None:
+    """A wrong one is for `named_instance` to refuse; a blank one is none."""
+    assert names_instance(Template({"databricksInstance": instance})) is expected
+    assert not names_instance(Template(None))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbx_agent import outcome
-from dbx_agent.outcome import Outcome, Phase, decide_outcome, is_failed
+from dbx_agent.outcome import Outcome, Phase, decide_outcome, is_failed, unknown_values
 from dbx_agent.run_snapshot import RunState
 
 # Written out once more, from the public enums, so that the table cannot agree with itself.
@@ -76,7 +76,7 @@ def test_every_combination_of_states_has_a_phase() -> None:
     for life_cycle, result, state in product(LIFE_CYCLES + INVENTED, RESULTS + INVENTED, STATES + INVENTED):
         for code, kind in product(["", "NEW", "SUCCESS", "USER_CANCELED", "DRIVER_ERROR"], TYPES + INVENTED):
             decided = decide_outcome(
-                RunState(life_cycle, result, "", "", state, code, kind, ""), is_local=False
+                RunState(life_cycle, result, "", "", state, code, kind, ""), can_retry=True
             )
             assert decided.phase in Phase
             assert decided.message
@@ -92,14 +92,15 @@ def test_a_run_that_is_over_is_never_reported_as_going_on(
     state: RunState,
     code: str,
     kind: str,
-    is_local: bool,  # noqa: FBT001
+    can_retry: bool,  # noqa: FBT001
 ) -> None:
     """TERMINATED in the newer vocabulary ends it whatever the older says, and locally nothing is retryable."""
     over = RunState(state.life_cycle_state, state.result_state, "", "", "TERMINATED", code, kind, "")
-    decided = decide_outcome(over, is_local=is_local)
+    decided = decide_outcome(over, can_retry=can_retry)
     phase = decided.phase
     assert phase in {Phase.SUCCEEDED, Phase.FAILED, Phase.RETRYABLE_FAILED}
-    assert not (is_local and phase is Phase.RETRYABLE_FAILED)
+    assert not (not can_retry and phase is Phase.RETRYABLE_FAILED)
+    assert decided.is_over
     assert is_failed(over) is decided.is_failure is (phase is not Phase.SUCCEEDED)
 
 
@@ -109,6 +110,20 @@ def test_tables_hold_every_known_value() -> None:
     assert set(outcome.BY_DECISIVE_CODE) | set(outcome.BY_CODE) == set(CODES)
     assert set(outcome.BY_TYPE) == set(TYPES) - {"SUCCESS"}
     assert set(outcome.BY_RESULT) == set(RESULTS)
+
+
+def test_unknown_values_are_those_in_no_table() -> None:
+    """Named with their field, cut; every documented value is known, and so is an absent one."""
+    for life_cycle, result, state in product([*LIFE_CYCLES, ""], [*RESULTS, ""], [*STATES, ""]):
+        for code, kind in zip([*CODES, ""], [*TYPES, ""] * 6):  # noqa: B905 - each code once, with any type
+            assert unknown_values(RunState(life_cycle, result, "", "", state, code, kind, "")) == []
+    assert unknown_values(RunState("A", "B", "", "", "C", "D", "E" * 500, "")) == [
+        "life_cycle_state A",
+        "result_state B",
+        "status.state C",
+        "termination code D",
+        f"termination type {'E' * 99}…",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +140,9 @@ def test_tables_hold_every_known_value() -> None:
 def test_active_states_have_their_phase(life_cycle: str, phase: Phase) -> None:
     """With the service's words; either vocabulary is enough, and the newer spells one state in its own way."""
     said = RunState(life_cycle_state=life_cycle, state_message="In run")
-    assert decide_outcome(said, is_local=False) == Outcome(phase, f"{life_cycle}: In run")
+    assert decide_outcome(said, can_retry=True) == Outcome(phase, f"{life_cycle}: In run")
     newer = "WAITING" if life_cycle == "WAITING_FOR_RETRY" else life_cycle
-    assert decide_outcome(RunState(status_state=newer), is_local=False) == Outcome(phase, newer)
+    assert decide_outcome(RunState(status_state=newer), can_retry=True) == Outcome(phase, newer)
 
 
 def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", result: str = "") -> RunState:
@@ -154,7 +169,7 @@ def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", res
             _over("SUCCESS_WITH_FAILURES", "SUCCESS", result="SUCCESS_WITH_FAILURES"),
             Outcome(
                 Phase.SUCCEEDED,
-                "warning: SUCCESS_WITH_FAILURES (SUCCESS): the run succeeded although some of its tasks "
+                "SUCCESS_WITH_FAILURES (SUCCESS): warning: the run succeeded although some of its tasks "
                 "failed: words",
             ),
             id="success-with-failures",
@@ -210,7 +225,10 @@ def _over(code: str = "", kind: str = "", *, life_cycle: str = "TERMINATED", res
         ),
         pytest.param(
             _over("CANCELED", "CLIENT_ERROR", result="TIMEDOUT"),
-            Outcome(Phase.FAILED, "CANCELED (CLIENT_ERROR): words"),
+            Outcome(
+                Phase.FAILED,
+                "CANCELED (CLIENT_ERROR): the run took longer than its timeout_seconds: words",
+            ),
             id="timed-out",
         ),
     ],
@@ -219,21 +237,21 @@ def test_over_is_judged_by_type_then_code_then_result_then_life_cycle(
     state: RunState, expected: Outcome
 ) -> None:
     """One row per way to end, with the service's words."""
-    assert decide_outcome(state, is_local=False) == expected
+    assert decide_outcome(state, can_retry=True) == expected
 
 
 @pytest.mark.fact("flyte.phase.aborted-drops-message")
 def test_a_persons_cancel_fails_with_the_words() -> None:
     """Its type is SUCCESS, which it is not; and ABORTED would lose the message."""
-    assert decide_outcome(_over("USER_CANCELED", "SUCCESS", result="CANCELED"), is_local=False) == Outcome(
-        Phase.FAILED, "USER_CANCELED (SUCCESS): words"
+    assert decide_outcome(_over("USER_CANCELED", "SUCCESS", result="CANCELED"), can_retry=True) == Outcome(
+        Phase.FAILED, "USER_CANCELED (SUCCESS): the run was cancelled in Databricks: words"
     )
 
 
-@pytest.mark.fact("flyte.local.retryable-loops")
+@pytest.mark.fact("flyte.local.retryable-loops", "flyte.phase.retryable-unknown")
 def test_locally_nothing_is_retryable() -> None:
     """Older flytekit polls for ever on RETRYABLE_FAILED, and nobody retries there."""
-    assert decide_outcome(_over("CLOUD_FAILURE", "CLOUD_FAILURE"), is_local=True) == Outcome(
+    assert decide_outcome(_over("CLOUD_FAILURE", "CLOUD_FAILURE"), can_retry=False) == Outcome(
         Phase.FAILED, "CLOUD_FAILURE: words"
     )
 
@@ -241,7 +259,7 @@ def test_locally_nothing_is_retryable() -> None:
 def test_terminating_with_a_result_is_not_the_end() -> None:
     """The cluster is still held, and the result may not be the last word."""
     state = RunState("TERMINATING", "SUCCESS", "", "", "TERMINATING", "SUCCESS", "SUCCESS", "")
-    assert decide_outcome(state, is_local=False) == Outcome(Phase.RUNNING, "TERMINATING")
+    assert decide_outcome(state, can_retry=True) == Outcome(Phase.RUNNING, "TERMINATING")
 
 
 @pytest.mark.parametrize(
@@ -258,11 +276,11 @@ def test_terminating_with_a_result_is_not_the_end() -> None:
 )
 def test_a_state_nobody_knows_is_taken_as_running(state: RunState, message: str) -> None:
     """A wrong guess costs a poll; the other guess would lose the run."""
-    assert decide_outcome(state, is_local=False) == Outcome(Phase.RUNNING, message)
+    assert decide_outcome(state, can_retry=True) == Outcome(Phase.RUNNING, message)
     assert not is_failed(state)
 
 
 def test_long_words_are_cut() -> None:
     """The message goes into Flyte's event; the service's can be a whole log."""
-    message = decide_outcome(RunState("TERMINATED", "X" * 5000, "y" * 5000), is_local=False).message
+    message = decide_outcome(RunState("TERMINATED", "X" * 5000, "y" * 5000), can_retry=True).message
     assert len(message) < 1500

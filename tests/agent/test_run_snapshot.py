@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dbx_agent.run_snapshot import (
+    ClusterInstance,
     RunOutput,
     RunSnapshot,
     RunState,
@@ -36,6 +38,11 @@ def test_run_is_read_with_both_vocabularies_and_its_tasks() -> None:
         "run_name": "etl",
         "run_page_url": "https://h/?o=1#job/11/run/455644833",
         "next_page_token": "abc",
+        "start_time": 1704067200000,
+        "setup_duration": 0,
+        "execution_duration": 60000,
+        "cluster_instance": {"cluster_id": "0101-x", "spark_context_id": 7},
+        "iterations": [{"run_id": 100}],
         "state": {
             "life_cycle_state": "INTERNAL_ERROR",
             "result_state": "FAILED",
@@ -56,11 +63,15 @@ def test_run_is_read_with_both_vocabularies_and_its_tasks() -> None:
                 "run_id": "99",
                 "attempt_number": 2,
                 "state": {"life_cycle_state": "TERMINATED"},
+                "run_page_url": "https://h/?o=1#job/11/run/99",
+                "cluster_instance": {"cluster_id": "0101-y", "spark_context_id": "8"},
+                "for_each_task": {"inputs": "[1]"},
             }
         ],
     }
     assert read_run(body) == RunSnapshot(
         run_id=455644833,
+        job_id=11,
         run_name="etl",
         run_page_url="https://h/?o=1#job/11/run/455644833",
         next_page_token="abc",
@@ -74,7 +85,20 @@ def test_run_is_read_with_both_vocabularies_and_its_tasks() -> None:
             termination_type="CLIENT_ERROR",
             termination_message="raised",
         ),
-        tasks=(TaskSnapshot("a", 99, 2, RunState(life_cycle_state="TERMINATED")),),
+        cluster=ClusterInstance("0101-x", ""),
+        times_ms=(("start_time", 1704067200000), ("execution_duration", 60000)),
+        tasks=(
+            TaskSnapshot(
+                "a",
+                99,
+                2,
+                RunState(life_cycle_state="TERMINATED"),
+                run_page_url="https://h/?o=1#job/11/run/99",
+                cluster=ClusterInstance("0101-y", "8"),
+                is_for_each=True,
+            ),
+        ),
+        iterations=(TaskSnapshot(run_id=100),),
     )
 
 
@@ -92,6 +116,11 @@ def test_any_json_is_read(body: Any) -> None:
     """Unexpected shapes are read as absent."""
     assert isinstance(read_run(body), RunSnapshot)
     assert isinstance(read_run_output(body), RunOutput)
+
+
+def test_half_a_surrogate_pair_is_read_as_a_question_mark() -> None:
+    """JSON can spell it and UTF-8 cannot, in which everything goes to Flyte."""
+    assert read_run(json.loads('{"run_name": "a\\ud83d"}')).run_name == "a?"
 
 
 def test_output_is_read() -> None:

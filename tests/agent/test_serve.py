@@ -73,7 +73,7 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
         done = get(stub, second)
         phases.append(_phase(done))
         assert phases == ["QUEUED", "RETRYABLE_FAILED", "SUCCEEDED"]
-        assert [link.name for link in done.log_links] == ["Databricks Console"]
+        assert [link.name for link in done.log_links] == ["Databricks Console", "Driver logs", "Spark UI"]
         third = create(stub, attempt=2)
         category = agent_pb2.TaskCategory(name="databricks", version=0)
         stub.DeleteTask(agent_pb2.DeleteTaskRequest(task_category=category, resource_meta=third))

@@ -21,6 +21,7 @@ def test_settings_are_read_from_the_environment() -> None:
         "DBX_AGENT_TASK_TYPES": "databricks ,",
         "DBX_AGENT_ALLOWED_HOSTS": "*.Example.com, 127.0.0.1:9000,[::1]:80,",
         "DBX_AGENT_ALLOW_HTTP": "True",
+        "DBX_AGENT_RETRYABLE_FAILURES": "no",
         "DBX_AGENT_CREATE_BUDGET_SECONDS": "20",
         "DBX_AGENT_GET_BUDGET_SECONDS": "1.5",
         "DBX_AGENT_DELETE_BUDGET_SECONDS": "4",
@@ -32,6 +33,7 @@ def test_settings_are_read_from_the_environment() -> None:
         task_types=("databricks",),
         allowed_hosts=("*.example.com", "127.0.0.1:9000", "[::1]:80"),
         allow_http=True,
+        retryable_failures=False,
         create_budget_seconds=20.0,
         get_budget_seconds=1.5,
         delete_budget_seconds=4.0,
@@ -47,6 +49,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "DBX_AGENT_TASK_TYPES": "spark,Databricks",
         "DBX_AGENT_ALLOWED_HOSTS": "https://example.com",
         "DBX_AGENT_ALLOW_HTTP": "maybe",
+        "DBX_AGENT_RETRYABLE_FAILURES": "never",
         "DBX_AGENT_CREATE_BUDGET_SECONDS": "soon",
         "DBX_AGENT_GET_BUDGET_SECONDS": "-1",
     }
@@ -54,6 +57,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         Settings.from_environ(environ)
     assert caught.value.problems == (
         "DBX_AGENT_ALLOW_HTTP is 'maybe'. Use true or false.",
+        "DBX_AGENT_RETRYABLE_FAILURES is 'never'. Use true or false.",
         "DBX_AGENT_CREATE_BUDGET_SECONDS is 'soon'. Use seconds, more than 0 and at most 600.",
         "DBX_AGENT_GET_BUDGET_SECONDS is '-1'. Use seconds, more than 0 and at most 600.",
         (

@@ -28,7 +28,7 @@ from dbx_emulator._api.structs import (
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
-from dbx_emulator._core.journal import Journal
+from dbx_emulator._core.journal import Journal, JournalEntry
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
 
@@ -274,7 +274,7 @@ def rotate_token(call: Call) -> bytes:
 def list_journal(call: Call) -> bytes:
     """Answer GET /__dbx/journal: the entries that are kept, oldest first."""
     after = call.parameters(ListJournal).after
-    entries = [entry._asdict() for entry in call.service.control.journal if entry.sequence > after]
+    entries = [_describe_entry(entry) for entry in call.service.control.journal if entry.sequence > after]
     return msgspec.json.encode({"entries": entries})
 
 
@@ -287,6 +287,11 @@ def clear_journal(call: Call) -> bytes:
     """Answer DELETE /__dbx/journal."""
     call.service.control.journal.clear()
     return b"{}"
+
+
+def _describe_entry(entry: JournalEntry) -> JsonObject:
+    """Return an entry as plain data, without what was said and told."""
+    return {name: value for name, value in entry._asdict().items() if name not in ("said", "told")}
 
 
 def _describe_scenarios(scenarios: list[Scenario]) -> JsonObject:

@@ -131,6 +131,8 @@ class Dispatcher:
             fault=None if fault is None else fault.kind,
             states=(call.state_before, None if job_run is None else job_run.life_cycle_state),
             note=_note(answer, call),
+            said=call.request,
+            told=answer.reply,
         )
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
@@ -148,8 +150,9 @@ class Dispatcher:
             error = no_route(request.method, path)
         except ApiError as refusal:
             error = refusal
+        answer = self._refuse(error, path)
         if is_control(path):
-            return self._refuse(error, path).reply
+            return answer.reply
         self._journal.record(
             now_ms=self._clock.now_ms,
             method=request.method,
@@ -160,8 +163,10 @@ class Dispatcher:
             error_code=error.error_code,
             fault=None,
             states=(None, None),
+            said=request,
+            told=answer.reply,
         )
-        return self._refuse(error, path).reply
+        return answer.reply
 
     def _admit(self, route: Route | None, request: Request, token: str | None) -> Principal:
         """Return who calls; refuse wrong credentials and more body than the service takes."""

@@ -5,10 +5,53 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol, overload
 
-__all__ = ["Journal", "JournalEntry"]
+__all__ = ["Journal", "JournalEntry", "Said", "Told"]
+
+
+class Said(Protocol):
+    """What a client sent, as a door brought it."""
+
+    @property
+    def target(self) -> str:
+        """Path and query, percent-encoded."""
+        ...
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The header lines; with the credentials, so never to be shown as they are."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        ...
+
+
+class Told(Protocol):
+    """What the client was answered."""
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """The header lines, names in lower case."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        ...
+
+    @property
+    def delay_ms(self) -> int:
+        """Virtual milliseconds before anything else happened."""
+        ...
+
+    @property
+    def wire(self) -> tuple[object, ...]:
+        """What was done to the connection instead of sending the answer; empty if it was sent."""
+        ...
 
 
 class JournalEntry(NamedTuple):
@@ -26,6 +69,9 @@ class JournalEntry(NamedTuple):
         fault: The kind of the fault that struck; `None` if none did.
         states: The life-cycle states of the run before and after the call; `None` where there was no run.
         note: What else a fault did, in words; `None` if there is nothing to say.
+        real_ms: When it was answered by the clock on the wall, in epoch milliseconds; 0 if nobody looked.
+        said: What the client sent; `None` if it is no longer kept.
+        told: What it was answered; `None` if it is no longer kept.
     """
 
     sequence: int
@@ -39,6 +85,14 @@ class JournalEntry(NamedTuple):
     fault: str | None
     states: tuple[str | None, str | None]
     note: str | None = None
+    real_ms: int = 0
+    said: Said | None = None
+    told: Told | None = None
+
+    def __repr__(self) -> str:
+        # Without what was said: it has the credentials of whoever called.
+        about = "" if self.run_id is None else f" run {self.run_id}"
+        return f"<JournalEntry {self.sequence}: {self.method} {self.path}{about} → {self.status_code}>"
 
     @property
     def version(self) -> str:
@@ -67,11 +121,13 @@ class Journal(Sequence[JournalEntry]):
 
     Args:
         limit: How many entries are kept; the oldest are dropped.
+        real_ms: The clock on the wall, in epoch milliseconds.
     """
 
-    def __init__(self, *, limit: int = 10_000) -> None:
+    def __init__(self, *, limit: int = 10_000, real_ms: Callable[[], int] = lambda: 0) -> None:
         self._entries: deque[JournalEntry] = deque(maxlen=limit)
         self._sequence = 0
+        self._real_ms = real_ms
         # A test reads while a server's thread writes.
         self._lock = threading.Lock()
 
@@ -105,6 +161,8 @@ class Journal(Sequence[JournalEntry]):
         fault: str | None,
         states: tuple[str | None, str | None],
         note: str | None = None,
+        said: Said | None = None,
+        told: Told | None = None,
     ) -> None:
         """Write down one call."""
         with self._lock:
@@ -122,6 +180,9 @@ class Journal(Sequence[JournalEntry]):
                     fault,
                     states,
                     note,
+                    self._real_ms(),
+                    said,
+                    told,
                 )
             )
 

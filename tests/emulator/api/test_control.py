@@ -290,6 +290,7 @@ def test_journal_can_be_read_and_cleared(workspace: Workspace) -> None:
                 "fault": None,
                 "states": [None, "PENDING"],
                 "note": None,
+                "real_ms": IsInt(ge=EPOCH_MS),
             }
         ]
     }

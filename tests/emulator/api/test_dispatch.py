@@ -116,7 +116,7 @@ def test_journal_tells_what_was_called_and_what_came_of_it(caller: Caller) -> No
     send(workspace, "GET", "/x?y=z", headers={})
     jobs = "/api/2.1/jobs"
     after = EPOCH_MS + 120_000
-    assert list(workspace.journal) == [
+    assert [entry._replace(real_ms=0, said=None, told=None) for entry in workspace.journal] == [
         JournalEntry(
             1,
             EPOCH_MS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dbx_emulator._api.messages import Request
 from dbx_emulator._core.journal import Journal, JournalEntry
 
 
@@ -74,3 +75,25 @@ def test_journal_exports_what_is_the_same_through_every_door() -> None:
         b'"error_code":"ENDPOINT_NOT_FOUND","fault":"wire","states":[null,null]}\n'
     )
     assert [entry.note for entry in journal] == [None, "late"]
+
+
+def test_journal_shows_no_credentials() -> None:
+    """What was said is at hand, and is no part of how an entry looks."""
+    journal = Journal(real_ms=lambda: 7)
+    said = Request("GET", "/x", ((b"authorization", b"Bearer secret"),))
+    journal.record(
+        now_ms=1,
+        method="GET",
+        path="/x",
+        route="",
+        run_id=None,
+        status_code=404,
+        error_code=None,
+        fault=None,
+        states=(None, None),
+        said=said,
+    )
+    _record(journal)
+    assert (journal[0].said, journal[0].real_ms) == (said, 7)
+    assert repr(journal[0]) == "<JournalEntry 1: GET /x → 404>"
+    assert repr(journal[1]) == "<JournalEntry 2: GET /api/2.1/jobs/runs/get run 5 → 200>"

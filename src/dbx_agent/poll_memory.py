@@ -1,0 +1,137 @@
+"""What a process remembers of the runs that it polls, so that no trouble with a poll lasts for ever; pure.
+
+The resource meta cannot change between two polls, so this is all there is: the last answer, which is repeated
+while a run cannot be read, and for how long it could not be. It is bounded, forgotten at the run's end, and
+lost with the process; the next one then begins to count anew.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from dbx_agent.links import Link
+from dbx_agent.outcome import Outcome, Phase
+
+__all__ = ["PATIENCE_SECONDS", "Answer", "PollMemory", "RunKey", "Trouble"]
+
+#: The workspace and the run's id.
+RunKey = tuple[str, int]
+
+_MAX_RUNS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a poll is answered.
+
+    Attributes:
+        outcome: The phase and the message.
+        links: Where people see more.
+        info: What is known of the run, for programs.
+    """
+
+    outcome: Outcome
+    links: tuple[Link, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trouble(Enum):
+    """Why a run could not be read."""
+
+    PASSING = "passing"
+    """No answer, a busy service, a page of a proxy: it says nothing of the run."""
+
+    REFUSED = "refused"
+    """An answer that waiting seldom mends, such as a 403, or no credentials to ask with."""
+
+    MISSING = "missing"
+    """The service says that there is no such run."""
+
+
+#: For how long a trouble is taken as one that passes, in seconds.
+#: Source: [agent.get.false-403] documented: apache/airflow issue 21286, wrong 403s for up to 15 minutes
+#: Source: [agent.get.late-visible] documented: PrefectHQ/prefect-dbt issue 145, 404 right after the start of a run
+PATIENCE_SECONDS: dict[Trouble, float] = {
+    Trouble.PASSING: math.inf,
+    Trouble.REFUSED: 1200.0,
+    Trouble.MISSING: 60.0,
+}
+
+
+@dataclass(slots=True)
+class _Memory:
+    last: Answer | None = None
+    trouble: Trouble | None = None
+    noted_at: float = 0.0
+    lasted_seconds: dict[Trouble, float] = field(default_factory=dict)
+
+
+class PollMemory:
+    """What is remembered of runs that are not over; may be used from several threads.
+
+    Args:
+        max_runs: How many runs are remembered; beyond, the one that was not polled for longest is forgotten.
+    """
+
+    def __init__(self, *, max_runs: int = _MAX_RUNS) -> None:
+        self._max_runs = max_runs
+        self._runs: OrderedDict[RunKey, _Memory] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def note_answer(self, key: RunKey, answer: Answer) -> None:
+        """Remember what a run was answered, which ends all trouble; forget a run that is over."""
+        with self._lock:
+            self._runs.pop(key, None)
+            if not answer.outcome.is_over:
+                self._keep(key, _Memory(last=answer))
+
+    def note_trouble(self, key: RunKey, trouble: Trouble, *, now: float) -> bool:
+        """Remember that a run could not be read, and tell whether that has lasted for too long.
+
+        The time between two polls counts if both met the same trouble, with no other between them: a single
+        refusal before an outage and one after it are not a refusal that lasted.
+
+        Args:
+            key: The run.
+            trouble: Why it could not be read.
+            now: The instant, in seconds of any monotonic clock.
+
+        Returns:
+            Whether it is time to give the run up, which also forgets it.
+        """
+        with self._lock:
+            memory = self._runs.pop(key, None) or _Memory()
+            lasted = memory.lasted_seconds.get(trouble, 0.0)
+            if memory.trouble is trouble:
+                lasted += now - memory.noted_at
+            memory.lasted_seconds[trouble] = lasted
+            memory.trouble, memory.noted_at = trouble, now
+            if lasted >= PATIENCE_SECONDS[trouble]:
+                return True
+            self._keep(key, memory)
+            return False
+
+    def last_answer(self, key: RunKey) -> Answer:
+        """Return the last answer of a run that is not over.
+
+        A run that this process has never read is QUEUED: for that phase Flyte shows the message, and RUNNING
+        would be shown without the links, which a later RUNNING could not add.
+
+        Source: [flyte.phase.running-drops-message] documented: flyteorg/flyte, webapi connector plugin
+        """
+        memory = self._runs.get(key)
+        return (memory.last if memory else None) or Answer(Outcome(Phase.QUEUED, "not read yet"))
+
+    def _keep(self, key: RunKey, memory: _Memory) -> None:
+        self._runs[key] = memory
+        if len(self._runs) > self._max_runs:
+            self._runs.popitem(last=False)

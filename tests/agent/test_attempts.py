@@ -1,0 +1,57 @@
+"""A submit whose caller is gone at the worst moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dbx_agent.attempts import Attempts, Submit
+
+from .support import ManualClock
+
+
+@pytest.mark.asyncio
+async def test_a_caller_cancelled_between_its_answer_and_its_next_step_has_not_heard() -> None:
+    """The answer is there and the deadline strikes first: the run is nobody's all the same."""
+    clock = ManualClock()
+    attempts, cancelled = Attempts(clock), []
+
+    async def send() -> int:
+        asyncio.get_running_loop().call_soon(caller.cancel)
+        return 7
+
+    async def cancel(run_id: int) -> None:
+        cancelled.append(run_id)
+
+    caller = asyncio.create_task(attempts.run(Submit(key="k", send=send, cancel=cancel, grace_seconds=60.0)))
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await attempts.drain()
+    assert cancelled == [7]
+
+
+@pytest.mark.asyncio
+async def test_an_attempt_that_was_answered_long_ago_does_not_save_a_later_run() -> None:
+    """What is settled is forgotten: a key counts only while a submit of it is under way."""
+    attempts, cancelled, gate = Attempts(ManualClock()), [], asyncio.Event()
+
+    async def send() -> int:
+        await gate.wait()
+        return 7
+
+    async def cancel(run_id: int) -> None:
+        cancelled.append(run_id)
+
+    submit = Submit(key="k", send=send, cancel=cancel, grace_seconds=60.0)
+    gate.set()
+    assert await attempts.run(submit) == 7
+    await attempts.drain()
+    gate.clear()
+    caller = asyncio.create_task(attempts.run(submit))
+    caller_waits = asyncio.create_task(asyncio.wait({caller}, timeout=10))
+    asyncio.get_running_loop().call_soon(caller.cancel)
+    await caller_waits
+    gate.set()
+    await attempts.drain()
+    assert (caller.cancelled(), cancelled) == (True, [7])
