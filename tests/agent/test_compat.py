@@ -36,6 +36,19 @@ def test_the_line_s_own_names_are_the_agent_s() -> None:
     assert words == [f"Async{word}Service", f"Sync{word}Service", f"{word}MetadataService"]
 
 
+def test_custom_info_is_for_lines_whose_resource_has_it() -> None:
+    """Up to 1.13.5 there is no such field, and the rest of the answer is the same."""
+    from dataclasses import fields
+
+    from dbx_agent.compat import Resource, make_resource
+    from dbx_agent.outcome import Phase
+
+    resource = make_resource(Phase.RUNNING, "it runs", custom_info={"run_id": 7})
+    has_it = "custom_info" in {field.name for field in fields(Resource)}
+    assert resource.message == "it runs"
+    assert getattr(resource, "custom_info", None) == ({"run_id": 7} if has_it else None)
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("version", ["1.3.1", "1.11.0", "0.32.6"])
 def test_a_flytekit_that_is_too_old_is_named_with_what_to_use(version: str) -> None:

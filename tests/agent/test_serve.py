@@ -120,7 +120,7 @@ def test_the_port_is_taken_for_good() -> None:
 
 
 def test_a_submit_on_its_way_outlives_the_signal() -> None:
-    """The RPC is over with the grace; the workspace still gets the time to answer, so that no run is cut off."""
+    """The RPC is over with the grace; the workspace still gets the time to answer, and its run is cancelled."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_SECONDS)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -139,7 +139,10 @@ def test_a_submit_on_its_way_outlives_the_signal() -> None:
                 # A process that ends closes the connection; one that waits for the answer says nothing.
                 with pytest.raises(TimeoutError):
                     _read_to_end(connection)
+                connection.settimeout(DEADLINE_SECONDS)
                 connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"run_id": 7}')
+                assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/cancel ")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
                 assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 
