@@ -18,6 +18,7 @@ if __name__ == "__main__":
         gates.beside_other_rules,
         gates.on_the_socket,
         *many,
+        scale.snapshot_of_thousand,
         *waiting.WAITING,
         *doors.DOORS,
         *agent.AGENT,

@@ -12,7 +12,7 @@ from benchmarks.measure import Ratio, Reported, compare
 from dbx_emulator import Clock, Workspace
 from dbx_emulator._api.messages import Request
 
-__all__ = ["bytes_per_run", "get_among_many", "list_among_many", "thousand_tasks"]
+__all__ = ["bytes_per_run", "get_among_many", "list_among_many", "snapshot_of_thousand", "thousand_tasks"]
 
 _MANY, _FEW = 100_000, 100
 _CLUSTER = {"existing_cluster_id": "0101-1"}
@@ -63,6 +63,22 @@ def bytes_per_run() -> Reported:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return Reported("memory of a live run", f"{(after - before) / len(workspace.runs):,.0f} bytes")
+
+
+def snapshot_of_thousand() -> Reported:
+    """A history of 1,000 runs written down, and come back to."""
+    workspace = Workspace(clock=Clock())
+    workspace.populate(runs=1_000, over="30d")
+    started = time.perf_counter()
+    snapshot = workspace.snapshot()
+    taken = time.perf_counter()
+    workspace.restore(snapshot)
+    restored = time.perf_counter()
+    return Reported(
+        "a history of 1,000 runs as a snapshot",
+        f"{len(snapshot) / 1e6:.1f} MB, taken in {(taken - started) * 1e3:.0f} ms, "
+        f"restored in {(restored - taken) * 1e3:.0f} ms",
+    )
 
 
 def thousand_tasks() -> Reported:

@@ -22,7 +22,7 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.filterwarnings("ignore:.*never struck")
+@pytest.mark.filterwarnings("ignore:.*never struck", "ignore:.*took none of")
 def test_readme_python_block_runs(block: str, databricks: Workspace) -> None:
     """Each block of Python does what it says, with the fixture and the names of the front door at hand."""
     names: dict[str, object] = {name: getattr(dbx_emulator, name) for name in dbx_emulator.__all__}

@@ -17,6 +17,7 @@ _YAML = re.findall(r"```yaml\n(.*?)```", _PAGE, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("block", [pytest.param(block, id=block.splitlines()[0]) for block in _PYTHON])
+@pytest.mark.filterwarnings("ignore:.*took none of")
 def test_scenarios_page_python_block_runs(block: str, databricks: Workspace) -> None:
     """Each block is accepted as it stands, with the fixture and the names of the front door at hand."""
     names: dict[str, object] = {name: getattr(dbx_emulator, name) for name in dbx_emulator.__all__}

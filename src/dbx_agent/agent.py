@@ -6,8 +6,8 @@ Flyte's resource. What Flyte's engine makes of an exception shapes all three:
 * `create` may raise only what another attempt could mend, because any exception costs the user a retry. A
   permanent refusal becomes resource meta that says so, and the first `get` answers it as FAILED. (A task
   without any instance is the exception: flytekit's API documentation promises a `ValueError`.)
-* `get` does not raise for anything that may pass, because the engine counts failed polls and never resets the
-  count.
+* `get` raises for nothing that happens on the way, because the engine counts failed polls and never resets the
+  count (`polling`).
 * `delete` succeeds when there is nothing left to cancel, because an abort is repeated until it does.
 
 Source: [flyte.create.any-error-retries] documented: flyteorg/flyte, pluginmachinery/internal/webapi/launcher.go

@@ -232,6 +232,7 @@ def _workspace_maker(
             url, clock=make_clock(), timing=timing, seed=seed, token=token, further_tokens=further
         )
         workspace.scenarios.add_all(scenarios)
+        workspace.start_here()
         return workspace
 
     return make

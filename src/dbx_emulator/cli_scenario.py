@@ -13,27 +13,27 @@ from rich.text import Text
 
 from dbx_emulator._api.scenario_schema import scenario_schema
 from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.runs import TaskRun
 from dbx_emulator._core.scenarios import Scenario
 from dbx_emulator._core.states import LifeCycleState
+from dbx_emulator._core.timeline import Lane
+from dbx_emulator._core.timeline_text import GLYPHS, column_of, length
 from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.cli_refusal import Refused
-from dbx_emulator.rehearsal import Lane, Rehearsal, rehearse
+from dbx_emulator.rehearsal import Rehearsal, rehearse
 from dbx_emulator.scenario_files import load_scenarios
 
 __all__ = ["scenario"]
 
 #: How a stretch of time in a state is drawn, and in which colour; a state that is not here is left blank.
-_GLYPHS: dict[LifeCycleState, tuple[str, str]] = {
-    LifeCycleState.QUEUED: ("·", "dim"),
-    LifeCycleState.PENDING: ("░", "yellow"),
-    LifeCycleState.RUNNING: ("█", "cyan"),
-    LifeCycleState.TERMINATING: ("▒", "magenta"),
-    LifeCycleState.WAITING_FOR_RETRY: ("~", "dim"),
+_STYLES = {
+    LifeCycleState.QUEUED: "dim",
+    LifeCycleState.PENDING: "yellow",
+    LifeCycleState.RUNNING: "cyan",
+    LifeCycleState.TERMINATING: "magenta",
+    LifeCycleState.WAITING_FOR_RETRY: "dim",
 }
 
 _LEAST_WIDTH = 20
-_UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms"))
 
 _FILE = click.Path(path_type=Path)
 
@@ -108,7 +108,7 @@ def render(what: str, *, tasks: str, seed: int, as_json: bool) -> None:
     console = Console(highlight=False)
     for each, rehearsals in played:
         _draw(console, each, rehearsals)
-    legend = [Text.assemble(glyph, f" {state.value}") for state, glyph in _GLYPHS.items()]
+    legend = [Text.assemble((glyph, _STYLES[state]), f" {state.value}") for state, glyph in GLYPHS.items()]
     console.print(Text("  ").join(legend), soft_wrap=True)
 
 
@@ -154,65 +154,45 @@ def _draw(console: Console, scenario: Scenario, rehearsals: Sequence[Rehearsal])
     name = scenario.name or (scenario.match.run_name if scenario.match else "")
     console.print(Text.assemble((name, "bold"), f"  {scenario.description}".rstrip()), soft_wrap=True)
     for number, rehearsal in enumerate(rehearsals, start=1):
-        console.print(f"run {number} of {len(rehearsals)}, {_length(rehearsal.duration_ms)}")
-        label_width = max(len(_label(lane.task_run)) for lane in rehearsal.lanes)
+        console.print(f"run {number} of {len(rehearsals)}, {length(rehearsal.duration_ms)}")
+        label_width = max(len(lane.label) for lane in rehearsal.lanes)
         width = max(_LEAST_WIDTH, console.width - label_width - 4)
         for lane in rehearsal.lanes:
-            label = f"  {_label(lane.task_run):{label_width}}  "
+            label = f"  {lane.label:{label_width}}  "
             console.print(Text.assemble(label, _bar(lane, rehearsal.duration_ms, width)), soft_wrap=True)
         if rehearsal.cancelled_ms is not None:
-            column = _column(rehearsal.cancelled_ms, rehearsal.duration_ms, width)
-            words = f"cancel at {_length(rehearsal.cancelled_ms)}"
+            column = column_of(rehearsal.cancelled_ms, rehearsal.duration_ms, width)
+            words = f"cancel at {length(rehearsal.cancelled_ms)}"
             # At the right end the words would not fit behind the mark.
             is_right = column + len(words) + 2 > width
             mark = f"{words} ^".rjust(column + 1) if is_right else " " * column + f"^ {words}"
             console.print(f"  {'':{label_width}}  {mark}", soft_wrap=True)
         for lane in rehearsal.lanes:
-            console.print(f"  {_label(lane.task_run)}: {_story(lane)}", soft_wrap=True)
+            console.print(f"  {lane.label}: {_story(lane)}", soft_wrap=True)
     console.print()
-
-
-def _label(task_run: TaskRun) -> str:
-    """Return a task's key, with the number of the attempt from the second on."""
-    number = task_run.attempt_number
-    return f"{task_run.task_key}[{number}]" if number else task_run.task_key
-
-
-def _column(at_ms: int, total_ms: int, width: int) -> int:
-    return min(at_ms * width // max(total_ms, 1), width - 1)
 
 
 def _bar(lane: Lane, total_ms: int, width: int) -> Text:
     """Return the states of an attempt over the time of its run; what takes any time has at least one sign."""
     cells: list[tuple[str, str]] = [(" ", "")] * width
     for stretch in lane.stretches:
-        if stretch.end_ms > stretch.start_ms and stretch.life_cycle_state in _GLYPHS:
-            first = _column(stretch.start_ms, total_ms, width)
-            last = _column(stretch.end_ms - 1, total_ms, width)
-            cells[first : last + 1] = [_GLYPHS[stretch.life_cycle_state]] * (last + 1 - first)
+        state = stretch.life_cycle_state
+        if stretch.end_ms > stretch.start_ms and state in GLYPHS:
+            first = column_of(stretch.start_ms, total_ms, width)
+            last = column_of(stretch.end_ms - 1, total_ms, width)
+            cells[first : last + 1] = [(GLYPHS[state], _STYLES[state])] * (last + 1 - first)
     return Text.assemble(*cells)
 
 
 def _story(lane: Lane) -> str:
     """Return the states of an attempt with their lengths, and its end."""
     states = [
-        f"{each.life_cycle_state.value} {_length(each.end_ms - each.start_ms)}"
-        for each in lane.stretches[:-1]
+        f"{each.life_cycle_state.value} {length(each.end_ms - each.start_ms)}" for each in lane.stretches[:-1]
     ]
-    task_run = lane.task_run
-    result = f" {task_run.result_state.value}" if task_run.result_state else ""
-    code = f" ({task_run.code.value})" if task_run.code else ""
-    message = f": {' '.join(task_run.state_message.split())}" if task_run.state_message else ""
-    return " → ".join([*states, f"{task_run.life_cycle_state.value}{result}{code}{message}"])
-
-
-def _length(ms: int) -> str:
-    """Return a length of time as a duration is written, such as `1h30m`."""
-    text = ""
-    for unit_ms, unit in _UNITS:
-        count, ms = divmod(ms, unit_ms)
-        text += f"{count}{unit}" if count else ""
-    return text or "0s"
+    result = f" {lane.result_state.value}" if lane.result_state else ""
+    code = f" ({lane.termination_code.value})" if lane.termination_code else ""
+    message = f": {' '.join(lane.state_message.split())}" if lane.state_message else ""
+    return " → ".join([*states, f"{lane.life_cycle_state.value}{result}{code}{message}"])
 
 
 def _described(scenario: Scenario, rehearsals: Sequence[Rehearsal]) -> dict[str, Any]:
@@ -223,28 +203,8 @@ def _described(scenario: Scenario, rehearsals: Sequence[Rehearsal]) -> dict[str,
             {
                 "duration_ms": rehearsal.duration_ms,
                 "cancelled_ms": rehearsal.cancelled_ms,
-                "tasks": [_described_lane(lane) for lane in rehearsal.lanes],
+                "tasks": [lane.data() for lane in rehearsal.lanes],
             }
             for rehearsal in rehearsals
         ],
-    }
-
-
-def _described_lane(lane: Lane) -> dict[str, Any]:
-    task_run = lane.task_run
-    return {
-        "task_key": task_run.task_key,
-        "attempt_number": task_run.attempt_number,
-        "states": [
-            {
-                "life_cycle_state": each.life_cycle_state.value,
-                "start_ms": each.start_ms,
-                "end_ms": each.end_ms,
-            }
-            for each in lane.stretches
-        ],
-        "result_state": task_run.result_state,
-        "termination_code": task_run.code,
-        "termination_type": task_run.type,
-        "state_message": task_run.state_message,
     }

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from dbx_emulator._core.clock import EPOCH_MS
-from dbx_emulator._core.journal import JournalEntry
-from dbx_emulator._core.runs import JobRun, TimelineEntry
+from dbx_emulator._api.near_routes import describe_unknown_call
+from dbx_emulator._core.journal_text import describe_call
+from dbx_emulator._core.near_misses import describe_idle_scenario
 from dbx_emulator.workspace import Workspace
 
-__all__ = ["describe_faults", "describe_journal", "describe_notes", "describe_replay", "describe_timelines"]
+__all__ = [
+    "describe_faults",
+    "describe_idle_scenarios",
+    "describe_journal",
+    "describe_notes",
+    "describe_replay",
+    "describe_timelines",
+    "describe_unknown_calls",
+]
 
 _SHOWN = 30
+_SHOWN_RUNS = 10
 
 
 def describe_journal(workspace: Workspace) -> str:
     """Return the last calls, one a line, the oldest first; an empty text if there was none."""
     entries = list(workspace.journal)
-    lines = [_describe_call(entry) for entry in entries[-_SHOWN:]]
+    lines = [describe_call(entry) for entry in entries[-_SHOWN:]]
     if len(entries) > _SHOWN:
         lines.insert(0, f"… {len(entries) - _SHOWN} earlier calls")
     return "\n".join(lines)
 
 
 def describe_timelines(workspace: Workspace) -> str:
-    """Return how each of the last runs went, one a line; an empty text if there was none."""
+    """Return how each of the last runs went, in lines and bars; an empty text if there was none."""
     runs = list(workspace.runs)
-    return "\n".join(_describe_run(job_run) for job_run in runs[-_SHOWN:])
+    texts = [workspace.runs.timeline(each.run_id).text(most=_SHOWN) for each in runs[-_SHOWN_RUNS:]]
+    if len(runs) > _SHOWN_RUNS:
+        texts.insert(0, f"… {len(runs) - _SHOWN_RUNS} earlier runs")
+    return "\n\n".join(texts)
 
 
 def describe_faults(workspace: Workspace) -> str:
@@ -34,6 +46,17 @@ def describe_faults(workspace: Workspace) -> str:
         f"{'' if fault.fired else f' ({fault.describe_idleness()})'}"
         for fault in workspace.faults
     )
+
+
+def describe_idle_scenarios(workspace: Workspace) -> list[str]:
+    """Return for each scenario that was meant to take a run, and took none, which run came nearest."""
+    job_runs = list(workspace.runs)
+    return [describe_idle_scenario(each, job_runs) for each in workspace.scenarios.never_taken()]
+
+
+def describe_unknown_calls(workspace: Workspace) -> list[str]:
+    """Return for each call that nothing serves which route comes nearest."""
+    return [describe_unknown_call(entry) for entry in workspace.journal.calls("")]
 
 
 def describe_notes(workspace: Workspace) -> str:
@@ -54,33 +77,3 @@ def describe_replay(node_id: str, *, seed: int = 0) -> str:
     """
     option = f" --databricks-seed={seed}" if seed else ""
     return f"pytest {node_id!r}{option}"
-
-
-def _describe_call(entry: JournalEntry) -> str:
-    run = "" if entry.run_id is None else f" run {entry.run_id}"
-    before, after = (None if state is None else getattr(state, "value", state) for state in entry.states)
-    change = f" {before or 'new'} → {after}" if after is not None and before != after else ""
-    error = f" {entry.error_code}" if entry.error_code is not None else ""
-    note = f", {entry.note}" if entry.note else ""
-    fault = f" (fault: {entry.fault}{note})" if entry.fault else ""
-    call = f"{entry.method} {entry.path}{run}{change}"
-    return f"{_elapsed(entry.now_ms)}  {call} → {entry.status_code}{error}{fault}"
-
-
-def _describe_run(job_run: JobRun) -> str:
-    changes = [
-        f"{_elapsed(entry.at_ms)} {_attempt(entry)} {entry.life_cycle_state.value}"
-        for entry in job_run.timeline
-    ]
-    states = " → ".join(changes)
-    return f"run {job_run.run_id} {job_run.run_name!r}: {states}"
-
-
-def _attempt(entry: TimelineEntry) -> str:
-    """Return a task's key, with the number of the attempt from the second on."""
-    return f"{entry.task_key}[{entry.attempt_number}]" if entry.attempt_number else entry.task_key
-
-
-def _elapsed(at_ms: int) -> str:
-    seconds, ms = divmod(at_ms - EPOCH_MS, 1_000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}"

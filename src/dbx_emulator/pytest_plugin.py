@@ -106,6 +106,7 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     _warn_of_notes(request.node, workspace)
     if request.node.stash.get(_HAS_PASSED, False):
         _warn_of_idle_faults(request.node, workspace)
+        _warn_of_idle_scenarios(request.node, workspace)
 
 
 @pytest.fixture
@@ -182,6 +183,8 @@ def _make_workspace(node: pytest.Item, given: dict[str, dict[str, Any]]) -> Work
         workspace.load_scenarios(node.path.parent / file)
     profiles = given["faults"].get("profiles", ())
     workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
+    if files or profiles:
+        workspace.start_here()
     return workspace
 
 
@@ -202,16 +205,21 @@ def _seed(given: str | int) -> int:
 def _sections(workspace: Workspace, item: pytest.Item) -> Iterator[tuple[str, str]]:
     from dbx_emulator.failure_report import (
         describe_faults,
+        describe_idle_scenarios,
         describe_journal,
         describe_notes,
         describe_replay,
         describe_timelines,
+        describe_unknown_calls,
     )
+
+    near_misses = [*describe_idle_scenarios(workspace), *describe_unknown_calls(workspace)]
 
     texts = {
         "Databricks calls": describe_journal(workspace),
         "Databricks runs": describe_timelines(workspace),
         "Databricks faults": describe_faults(workspace),
+        "Databricks near misses": "\n".join(near_misses),
         "Databricks notes": describe_notes(workspace),
         "Databricks replay": describe_replay(item.nodeid, seed=_seed_to_tell(item)),
     }
@@ -233,13 +241,18 @@ def _warn_of_notes(node: pytest.Item, workspace: Workspace) -> None:
 
 
 def _warn_of_unknown_calls(node: pytest.Item, workspace: Workspace) -> None:
-    for entry in workspace.journal.calls(""):
-        node.warn(
-            pytest.PytestWarning(
-                f"{entry.method} {entry.path} was called, which dbx-emulator does not serve: "
-                f"it answered {entry.status_code} {entry.error_code}"
-            )
-        )
+    from dbx_emulator.failure_report import describe_unknown_calls
+
+    for text in describe_unknown_calls(workspace):
+        node.warn(pytest.PytestWarning(text))
+
+
+def _warn_of_idle_scenarios(node: pytest.Item, workspace: Workspace) -> None:
+    """Say which scenarios had no part in a test that passed."""
+    from dbx_emulator.failure_report import describe_idle_scenarios
+
+    for text in describe_idle_scenarios(workspace):
+        node.warn(pytest.PytestWarning(f"{text}\n  and the test passed without it"))
 
 
 def _warn_of_idle_faults(node: pytest.Item, workspace: Workspace) -> None:

@@ -9,11 +9,12 @@ from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.outcomes import OnCancel, Outcome, Timing
-from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask, TaskRun
+from dbx_emulator._core.runs import JobRun, SubmittedRun, SubmittedTask
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.states import LifeCycleState
+from dbx_emulator._core.timeline import Lane, lane_of
 
-__all__ = ["Lane", "Rehearsal", "Stretch", "rehearse"]
+__all__ = ["Rehearsal", "rehearse"]
 
 #: The key of the only task of a run without `tasks`.
 _FLAT = "run"
@@ -22,34 +23,6 @@ _FLAT = "run"
 _OTHERS = "others"
 
 _NAME = "rehearsed"
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """How long one attempt was in one state.
-
-    Attributes:
-        life_cycle_state: The state.
-        start_ms: When it came into it, in milliseconds from the start of the run.
-        end_ms: When it left it; the same for the last one.
-    """
-
-    life_cycle_state: LifeCycleState
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One attempt of one task.
-
-    Attributes:
-        task_run: How it ended.
-        stretches: Its states in order.
-    """
-
-    task_run: TaskRun
-    stretches: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +64,7 @@ def rehearse(
         while _step(engine, clock, job_run):
             pass
         yield Rehearsal(
-            lanes=tuple(_lane(job_run, task_run) for task_run in job_run.task_runs),
+            lanes=tuple(lane_of(job_run, each, now_ms=clock.now_ms) for each in job_run.task_runs),
             duration_ms=job_run.end_time_ms - job_run.start_time_ms,
             cancelled_ms=cancelled_ms,
         )
@@ -152,21 +125,3 @@ def _cancel(engine: Engine, clock: Clock, job_run: JobRun) -> int | None:
     clock.advance((deadline_ms - clock.now_ms) / 2_000)
     engine.cancel(job_run, None)
     return clock.now_ms - job_run.start_time_ms
-
-
-def _lane(job_run: JobRun, task_run: TaskRun) -> Lane:
-    entries = [
-        entry
-        for entry in job_run.timeline
-        if (entry.task_key, entry.attempt_number) == (task_run.task_key, task_run.attempt_number)
-    ]
-    ends_ms = [*(entry.at_ms for entry in entries[1:]), entries[-1].at_ms]
-    return Lane(
-        task_run,
-        tuple(
-            Stretch(
-                entry.life_cycle_state, entry.at_ms - job_run.start_time_ms, end_ms - job_run.start_time_ms
-            )
-            for entry, end_ms in zip(entries, ends_ms, strict=True)
-        ),
-    )

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dbx_emulator._core.engine import Engine
 from dbx_emulator._core.errors import UsageError
 from dbx_emulator._core.runs import JobRun
+from dbx_emulator._core.timeline import Timeline, timeline_of
 
 __all__ = ["RunsView"]
 
@@ -44,6 +45,16 @@ class RunsView:
             self._engine.drain()
             newest_first = [job_run for _, job_run in self._engine.store.newest_first()]
         return reversed(newest_first)
+
+    def timeline(self, run_id: int | str) -> Timeline:
+        """Return how the job run with that id went until now: `str(…)` is its text, `svg()` a picture.
+
+        Raises:
+            UsageError: There is no such run.
+        """
+        job_run = self[run_id]
+        with self._lock:
+            return timeline_of(job_run, now_ms=self._engine.drain())
 
     @property
     def active(self) -> list[JobRun]:

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dbx_emulator._api.adjacent import render_host_metadata
 from dbx_emulator._api.calls import Credentials, Service
@@ -15,6 +17,7 @@ from dbx_emulator._api.control import Control
 from dbx_emulator._api.dispatch import Dispatcher
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._api.router import API_ROUTES
+from dbx_emulator._api.snapshots import Snapshots
 from dbx_emulator._api.stall import StallGuard
 from dbx_emulator._api.validation import Rules
 from dbx_emulator._core.clock import Clock
@@ -33,7 +36,12 @@ from dbx_emulator.catalogue import CATALOGUE
 from dbx_emulator.doors.callers import describe_caller
 from dbx_emulator.hosts import parse_host
 from dbx_emulator.runs_view import RunsView
+from dbx_emulator.ways_back import WaysBack
 from dbx_emulator.ways_in import WaysIn
+
+if TYPE_CHECKING:
+    from dbx_emulator.histories import History
+    from dbx_emulator.testing.expect import Expectations
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -58,7 +66,7 @@ DEFAULT_CLIENT_SECRET = "dbx-emulator-secret"  # noqa: S105 - opens nothing but 
 DEFAULT_WORKSPACE_ID = 900_800_700_600
 
 
-class Workspace(WaysIn):
+class Workspace(WaysIn, WaysBack):
     """An emulated Databricks workspace.
 
     Args:
@@ -103,6 +111,7 @@ class Workspace(WaysIn):
         client_secret: str = DEFAULT_CLIENT_SECRET,
         notebook_environments: bool = True,
     ) -> None:
+        timing, further_tokens = timing or Timing(), tuple(further_tokens)
         self.url, self.host = parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
@@ -119,19 +128,35 @@ class Workspace(WaysIn):
         self.journal = Journal(real_ms=_real_ms)
         # Entered again by the control API, which moves the clock while it answers.
         self._lock = threading.RLock()
-        self._engine = Engine(
-            clock=self.clock, timing=timing or Timing(), scenarios=self.scenarios, draws=self.draws
-        )
+        self._engine = Engine(clock=self.clock, timing=timing, scenarios=self.scenarios, draws=self.draws)
         self._stall = StallGuard(self.clock, who=describe_caller)
         self._agenda = WorkspaceAgenda(self._engine, self._lock)
         self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
-        self._dispatcher = Dispatcher(
-            service=self._service(Rules(allows_notebook_environment=notebook_environments))
+        self._control = self._make_control(
+            host=self.url,
+            timing=timing,
+            token=token,
+            further_tokens=further_tokens,
+            seed=seed,
+            workspace_id=workspace_id,
+            client_id=client_id,
+            client_secret=client_secret,
+            notebook_environments=notebook_environments,
         )
+        rules = Rules(allows_notebook_environment=notebook_environments)
+        self._dispatcher = Dispatcher(service=self._service(rules))
+        self._snapshots.keep((self._dispatcher, self._stall))
 
     def __repr__(self) -> str:
         return f"<Workspace {self.url} with {len(self.runs)} runs>"
+
+    @property
+    def expect(self) -> Expectations:
+        """What can be expected of the client: `expect.at_most_once("runs/submit")`, `expect.no_active_runs()`."""
+        from dbx_emulator.testing.expect import Expectations
+
+        return Expectations(self)
 
     @property
     def seed(self) -> int:
@@ -195,6 +220,25 @@ class Workspace(WaysIn):
 
         return self.scenarios.add_all(load_scenarios(path))
 
+    def populate(self, *, runs: int = 100, over: Duration = "7d", active: int | None = None) -> History:
+        """Make a history of some days, until now, and return what was made: jobs, and runs that ended as runs do.
+
+        It is drawn from the seed, made through the API, and not in the journal. The clock moves by `over`.
+
+        Args:
+            runs: How many runs, from 1.
+            over: How long ago the first was made, when all are.
+            active: How many of the last are long ones that still go on; `None` is 3, or all if there are fewer.
+
+        Raises:
+            UsageError: A count is none, a fault is armed, or time ends before.
+            ModuleNotFoundError: faker is missing.
+        """
+        from dbx_emulator.histories import populate
+
+        most = min(3, runs) if isinstance(runs, int) else 0
+        return populate(self, runs=runs, over=over, active=most if active is None else active)
+
     def opens(self, token: str) -> bool:
         """Say whether a token has ever been one of this workspace's, expired or not."""
         return token in self._tokens
@@ -208,24 +252,45 @@ class Workspace(WaysIn):
 
     def _service(self, rules: Rules) -> Service:
         """Return what the handlers work on."""
-        control = Control(
-            clock=self.clock,
-            scenarios=self.scenarios,
-            faults=self.faults,
-            tokens=self._tokens,
-            journal=self.journal,
-            unlocked=self._unlocked,
-        )
         return Service(
             engine=self._engine,
             codec=Codec(url=self.url, workspace_id=self.workspace_id),
-            control=control,
+            control=self._control,
             host_metadata=render_host_metadata(url=self.url, workspace_id=self.workspace_id),
             workspace_id=self.workspace_id,
             url=self.url,
             credentials=Credentials(self.client_id, self.client_secret),
             rules=rules,
         )
+
+    def _make_control(self, **made_with: Any) -> Control:
+        """Return what a test may do, its way back to a snapshot or to the start included."""
+        agreed = {name: value for name, value in made_with.items() if name != "further_tokens"}
+        secrets = {name: made_with[name].encode() for name in ("client_secret", "token")}
+        self._snapshots = Snapshots(
+            made_with=agreed | secrets | {"timing": asdict(made_with["timing"])},
+            known={"draws": self.draws},
+            guard=self._refuse_shared_time,
+        )
+        self._snapshots.keep((self.clock, self.scenarios, self.faults, self._tokens, self.journal))
+        self._snapshots.keep(self._engine.parts)
+        return Control(
+            clock=self.clock,
+            scenarios=self.scenarios,
+            faults=self.faults,
+            tokens=self._tokens,
+            journal=self.journal,
+            snapshots=self._snapshots,
+            make_another=lambda: Workspace(**made_with)._snapshots,  # noqa: SLF001 - another one of these
+            unlocked=self._unlocked,
+        )
+
+    def _refuse_shared_time(self) -> None:
+        if self.clock.is_shared(self._agenda, self.gate):
+            raise UsageError(
+                "clock: other workspaces live by it too, and for them time cannot become another; give this one a "
+                "clock of its own"
+            )
 
     @contextmanager
     def _unlocked(self) -> Iterator[None]:

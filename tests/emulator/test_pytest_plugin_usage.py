@@ -94,7 +94,10 @@ def test_it(databricks):
             "*Databricks calls*",
             "00:00:00.000  POST /api/2.1/jobs/runs/submit run * new → PENDING → 200",
             "*Databricks runs*",
-            "run * 'etl': 00:00:00.000 etl PENDING → 00:02:00.000 etl RUNNING",
+            "run * 'etl': RUNNING for 2m",
+            "  00:00:00.000  etl  PENDING",
+            "  00:02:00.000  etl  RUNNING",
+            "  etl  ░░░*",
             "*Databricks faults*",
             "status on runs/get: struck 0 of 0 calls (no call of runs/get came by)",
             "*Databricks replay*",
@@ -595,3 +598,28 @@ def test_it(databricks):
     result.assert_outcomes(failed=1, warnings=1)
     note = "run * 'etl#spot_los': the run asks for the scenario 'spot_los', and there is none (nearest: spot_loss)"
     result.stdout.fnmatch_lines(["*Databricks notes*", note, f"*PytestWarning: {note}"])
+
+
+def test_near_misses_are_told(pytester: pytest.Pytester) -> None:
+    """A scenario that took no run, with the nearest one: in the report of a failure, else as a warning."""
+    result = _run(
+        pytester,
+        """
+import pytest
+
+from dbx_emulator import Outcome
+
+@pytest.mark.parametrize("is_good", [False, True])
+def test_it(databricks, is_good):
+    databricks.scenarios.add("et_", [Outcome(run="40m")])
+    submit(databricks)
+    assert is_good
+""",
+    )
+    told = [
+        "*scenario 'et_' took none of 1 runs",
+        "*nearest run * 'etl': match.run_name 'et_' ≠ 'etl'",
+        '*to paste: databricks.scenarios.add("etl", [[]Outcome(run="40m")[]])',
+    ]
+    result.assert_outcomes(passed=1, failed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*Databricks near misses*", *told, "*warnings summary*", *told])

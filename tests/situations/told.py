@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.situations import access, calls, letters, lives
+from tests.situations import access, calls, kit, letters, lives
 from tests.situations.situation import Situation, situations_of
 
 __all__ = ["SITUATIONS"]
 
 SITUATIONS: list[Situation] = [
-    each for module in (lives, calls, access, letters) for each in situations_of(module)
+    each for module in (lives, calls, access, letters, kit) for each in situations_of(module)
 ]

@@ -18,7 +18,10 @@ from dbx_emulator._core.principals import Principal
 from dbx_emulator._core.runs import JobRun
 from dbx_emulator._core.states import LifeCycleState
 
-__all__ = ["Call", "Credentials", "Handler", "Route", "Service", "Subject"]
+__all__ = ["MAX_BODY_BYTES", "Call", "Credentials", "Handler", "Route", "Service", "Subject"]
+
+#: Source: [requests.max-body] documented: Databricks documentation, Jobs API (requests of at most 10 MB)
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -119,6 +122,7 @@ class Route:
         headers: The headers of its answer.
         is_public: Whether it is answered without credentials.
         is_control: Whether it steers the emulator; then no fault strikes it and the journal leaves it out.
+        most_bytes: How large a body it takes.
     """
 
     name: str
@@ -128,3 +132,4 @@ class Route:
     headers: Headers = JSON_HEADERS
     is_public: bool = False
     is_control: bool = False
+    most_bytes: int = MAX_BODY_BYTES

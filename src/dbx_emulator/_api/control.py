@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dbx_emulator._api.scenario_data import describe_scenario, read_match, read_scenario, read_scenarios
+from dbx_emulator._api.snapshots import Snapshots
 from dbx_emulator._api.structs import (
     AddFault,
     ApplyProfiles,
     IssueToken,
     JsonObject,
-    ListJournal,
     MoveClock,
     NameFault,
     RevokeToken,
@@ -28,7 +28,7 @@ from dbx_emulator._api.structs import (
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.faults import KINDS, PROFILES, ConnectionFault, Fault, Faults
-from dbx_emulator._core.journal import Journal, JournalEntry
+from dbx_emulator._core.journal import Journal
 from dbx_emulator._core.scenarios import Scenario, Scenarios
 from dbx_emulator._core.tokens import Tokens
 
@@ -40,14 +40,11 @@ __all__ = [
     "add_fault",
     "add_scenario",
     "apply_profiles",
-    "clear_journal",
     "clear_scenarios",
-    "export_journal",
     "get_clock",
     "get_health",
     "issue_token",
     "list_faults",
-    "list_journal",
     "list_profiles",
     "list_scenarios",
     "move_clock",
@@ -66,6 +63,8 @@ class Control:
         faults: What happens to calls.
         tokens: What opens the workspace.
         journal: What was called.
+        snapshots: What all of this knows together.
+        make_another: Makes a workspace as this one was made, and returns its snapshots.
         unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
             whoever lives by it, other workspaces included.
     """
@@ -78,6 +77,8 @@ class Control:
         faults: Faults,
         tokens: Tokens,
         journal: Journal,
+        snapshots: Snapshots,
+        make_another: Callable[[], Snapshots],
         unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.clock = clock
@@ -86,6 +87,50 @@ class Control:
         self.faults = faults
         self.tokens = tokens
         self.journal = journal
+        self._snapshots = snapshots
+        self._make_another = make_another
+        self._start: bytes | None = None
+
+    def snapshot(self) -> bytes:
+        """Return all that the workspace knows, as JSON.
+
+        Raises:
+            UsageError: Something of it is code, which cannot be written down.
+        """
+        return self._snapshots.take()
+
+    def restore(self, snapshot: bytes | str) -> None:
+        """Make the workspace what it was, or one made alike was, when a snapshot was taken.
+
+        Raises:
+            UsageError: It is no such snapshot, or time cannot go back. Then nothing was changed.
+        """
+        self._snapshots.restore(snapshot)
+        self._tell_time()
+
+    def start_here(self) -> None:
+        """Let `reset` come back to how the workspace is now, and not to how it was made.
+
+        Raises:
+            UsageError: Something of it is code, which cannot be written down.
+        """
+        self._start = self._snapshots.take()
+
+    def reset(self) -> None:
+        """Make the workspace what it was at its start.
+
+        Raises:
+            UsageError: Time cannot go back.
+        """
+        if self._start is None:
+            self._snapshots.become(self._make_another())
+            self._tell_time()
+        else:
+            self.restore(self._start)
+
+    def _tell_time(self) -> None:
+        with self._unlocked():
+            self.clock.moved()
 
     def describe_clock(self) -> JsonObject:
         """Return the clock's policy, its rate (virtual seconds in a real one) and the present."""
@@ -269,29 +314,6 @@ def revoke_token(call: Call) -> bytes:
 def rotate_token(call: Call) -> bytes:
     """Answer POST /__dbx/tokens/rotate with the token that opens the workspace from now on."""
     return msgspec.json.encode({"token": call.service.control.tokens.rotate()})
-
-
-def list_journal(call: Call) -> bytes:
-    """Answer GET /__dbx/journal: the entries that are kept, oldest first."""
-    after = call.parameters(ListJournal).after
-    entries = [_describe_entry(entry) for entry in call.service.control.journal if entry.sequence > after]
-    return msgspec.json.encode({"entries": entries})
-
-
-def export_journal(call: Call) -> bytes:
-    """Answer GET /__dbx/journal/export: the canonical form, one line of JSON for each call."""
-    return call.service.control.journal.export()
-
-
-def clear_journal(call: Call) -> bytes:
-    """Answer DELETE /__dbx/journal."""
-    call.service.control.journal.clear()
-    return b"{}"
-
-
-def _describe_entry(entry: JournalEntry) -> JsonObject:
-    """Return an entry as plain data, without what was said and told."""
-    return {name: value for name, value in entry._asdict().items() if name not in ("said", "told")}
 
 
 def _describe_scenarios(scenarios: list[Scenario]) -> JsonObject:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from typing import ClassVar
 
-from dbx_emulator._api.calls import Call, Route, Service
+from dbx_emulator._api.calls import MAX_BODY_BYTES, Call, Route, Service
 from dbx_emulator._api.effects import EFFECTS, Answer, Struck
 from dbx_emulator._api.errors import (
     error_reply,
@@ -19,10 +20,7 @@ from dbx_emulator._core.errors import ApiError, UsageError
 from dbx_emulator._core.faults import Fault, FaultCall
 from dbx_emulator._core.principals import Principal
 
-__all__ = ["MAX_BODY_BYTES", "Dispatcher", "bearer_token"]
-
-#: Source: [requests.max-body] documented: Databricks documentation, Jobs API (requests of at most 10 MB)
-MAX_BODY_BYTES = 10 * 1024 * 1024
+__all__ = ["Dispatcher", "bearer_token"]
 
 
 class Dispatcher:
@@ -31,6 +29,9 @@ class Dispatcher:
     Args:
         service: What the handlers work on.
     """
+
+    #: What of it a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_requests",)
 
     def __init__(self, *, service: Service) -> None:
         self._service = service
@@ -133,6 +134,7 @@ class Dispatcher:
             note=_note(answer, call),
             said=call.request,
             told=answer.reply,
+            scenario=None if job_run is None else job_run.step,
         )
 
     def _answer_control(self, route: Route, call: Call) -> Reply:
@@ -172,8 +174,9 @@ class Dispatcher:
         """Return who calls; refuse wrong credentials and more body than the service takes."""
         is_public = route is not None and route.is_public
         principal = Principal.USER if is_public else self._authenticate(token)
-        if request.is_truncated or len(request.body) > MAX_BODY_BYTES:
-            raise request_too_large(MAX_BODY_BYTES)
+        most = MAX_BODY_BYTES if route is None else route.most_bytes
+        if request.is_truncated or len(request.body) > most:
+            raise request_too_large(most)
         return principal
 
     def _authenticate(self, token: str | None) -> Principal:

@@ -16,6 +16,8 @@ __all__ = [
     "HTML_HEADERS",
     "JSON_HEADERS",
     "JSON_LINES_HEADERS",
+    "SVG_HEADERS",
+    "TEXT_HEADERS",
     "concurrency_exceeded",
     "conflict",
     "endpoint_not_found",
@@ -36,6 +38,8 @@ __all__ = [
 JSON_HEADERS: Headers = ((b"content-type", b"application/json"),)
 JSON_LINES_HEADERS: Headers = ((b"content-type", b"application/jsonl"),)
 HTML_HEADERS: Headers = ((b"content-type", b"text/html; charset=utf-8"),)
+TEXT_HEADERS: Headers = ((b"content-type", b"text/plain; charset=utf-8"),)
+SVG_HEADERS: Headers = ((b"content-type", b"image/svg+xml"),)
 
 
 def error_reply(error: ApiError, *, request_id: str, path: str = "") -> Reply:

@@ -8,13 +8,20 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from dbx_emulator._api import adjacent, auth, control, jobs, run_lists, runs
-from dbx_emulator._api.calls import Route
+from dbx_emulator._api import adjacent, auth, control, control_journal, jobs, run_lists, runs, snapshots
+from dbx_emulator._api.calls import MAX_BODY_BYTES, Route
 from dbx_emulator._api.codec import Version
-from dbx_emulator._api.errors import HTML_HEADERS, JSON_LINES_HEADERS, endpoint_not_found, not_implemented
+from dbx_emulator._api.errors import (
+    HTML_HEADERS,
+    JSON_LINES_HEADERS,
+    SVG_HEADERS,
+    TEXT_HEADERS,
+    endpoint_not_found,
+    not_implemented,
+)
 from dbx_emulator._core.errors import ApiError, nearest
 
-__all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "no_route"]
+__all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "most_bytes", "no_route"]
 
 _VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
 
@@ -33,6 +40,9 @@ _JOBS = [
     Route("run-now", "POST", jobs.run_now, jobs.run_of_a_job),
 ]
 
+#: How large a snapshot may be that is sent to be restored. Who sends it is not known before it is there.
+_MAX_SNAPSHOT_BYTES = 256 * 1024 * 1024
+
 _CONTROL = [
     Route("health", "GET", control.get_health, is_public=True, is_control=True),
     Route("clock", "GET", control.get_clock, is_control=True),
@@ -48,9 +58,18 @@ _CONTROL = [
     Route("tokens", "POST", control.issue_token, is_control=True),
     Route("tokens", "DELETE", control.revoke_token, is_control=True),
     Route("tokens/rotate", "POST", control.rotate_token, is_control=True),
-    Route("journal", "GET", control.list_journal, is_control=True),
-    Route("journal", "DELETE", control.clear_journal, is_control=True),
-    Route("journal/export", "GET", control.export_journal, headers=JSON_LINES_HEADERS, is_control=True),
+    Route("journal", "GET", control_journal.list_journal, is_control=True),
+    Route("journal", "DELETE", control_journal.clear_journal, is_control=True),
+    Route(
+        "journal/export", "GET", control_journal.export_journal, headers=JSON_LINES_HEADERS, is_control=True
+    ),
+    Route("journal/har", "GET", control_journal.get_har, is_control=True),
+    Route("timeline", "GET", control_journal.get_timeline, is_control=True),
+    Route("timeline/text", "GET", control_journal.write_timeline, headers=TEXT_HEADERS, is_control=True),
+    Route("timeline/svg", "GET", control_journal.draw_timeline, headers=SVG_HEADERS, is_control=True),
+    Route("snapshot", "GET", snapshots.take_snapshot, is_control=True),
+    Route("restore", "POST", snapshots.restore_snapshot, is_control=True, most_bytes=_MAX_SNAPSHOT_BYTES),
+    Route("reset", "POST", snapshots.reset_workspace, is_control=True),
 ]
 
 _HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True)
@@ -137,6 +156,12 @@ _KNOWN_APIS = frozenset(
 )
 
 _API_PATH = re.compile(r"/api/(?P<version>2\.[0-2])/(?P<endpoint>(?P<service>[^/]+).*)")
+
+
+def most_bytes(method: str, path: str) -> int:
+    """Return how large a body a door has to hold for a call."""
+    match = ROUTES.get((method, path))
+    return MAX_BODY_BYTES if match is None else match.route.most_bytes
 
 
 def is_control(path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 from dbx_emulator._api.messages import Request
@@ -21,6 +22,9 @@ class StallGuard:
         clock: Whose time; its `stall_after` says how often is too often.
         who: Says who is calling at the moment.
     """
+
+    #: What of it a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_at_ms", "_counts")
 
     def __init__(self, clock: Clock, *, who: Callable[[], str]) -> None:
         self._clock = clock

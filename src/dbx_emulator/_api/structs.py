@@ -21,7 +21,6 @@ __all__ = [
     "Int64",
     "IssueToken",
     "JsonObject",
-    "ListJournal",
     "MoveClock",
     "NameFault",
     "RevokeToken",
@@ -47,12 +46,6 @@ class MoveClock(Struct, forbid_unknown_fields=True):
     advance: str | float | UnsetType = UNSET
     step: bool | UnsetType = UNSET
     run_until: RunUntil | UnsetType = UNSET
-
-
-class ListJournal(Struct, frozen=True):
-    """The parameters of GET /__dbx/journal; `after` is the last sequence number that is not wanted."""
-
-    after: int = 0
 
 
 class UseScenario(Struct, forbid_unknown_fields=True):

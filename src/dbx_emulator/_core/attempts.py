@@ -149,6 +149,9 @@ def _fate_of(job_run: JobRun, task_run: TaskRun) -> Fate:
 
 def _keep(job_run: JobRun, task_run: TaskRun) -> None:
     job_run.repairs[-1].task_run_ids.append(task_run.run_id)
+    if job_run.scenarios and task_run.attempt_number:
+        task_key = "" if job_run.is_flat else f"{task_run.task_key} "
+        job_run.step = f"{'; '.join(job_run.scenarios)}, {task_key}attempt {task_run.attempt_number}"
     if task_run.above is not None:
         task_run.above.iterations.append(task_run)
     else:

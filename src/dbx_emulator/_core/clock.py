@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from dbx_emulator._core.agenda import Agenda, read_state
 from dbx_emulator._core.durations import Duration, duration_ms
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dbx_emulator._core.runs import JobRun, TaskRun
     from dbx_emulator._core.states import LifeCycleState
 
-__all__ = ["EPOCH_MS", "POLICIES", "Clock", "Policy"]
+__all__ = ["EPOCH_MS", "POLICIES", "Clock", "Policy", "Present"]
 
 #: Virtual time starts at 2024-01-01T00:00:00Z, whatever the clock on the wall says.
 EPOCH_MS = 1_704_067_200_000
@@ -38,10 +38,22 @@ POLICIES: dict[str, float | None] = {
 }
 
 
+class Present(NamedTuple):
+    """Where time is.
+
+    Attributes:
+        now_ms: The present, in epoch milliseconds of virtual time.
+        ticked_ms: The last present that something was stamped with; 0 if nothing was.
+    """
+
+    now_ms: int = EPOCH_MS
+    ticked_ms: int = 0
+
+
 class Clock:
     """The present of one workspace or of several, in epoch milliseconds.
 
-    A clock never goes back. `advance`, `step` and `run_until` move it under every policy.
+    A clock never goes back but to a snapshot. `advance`, `step` and `run_until` move it under every policy.
 
     Args:
         policy: `manual` (stands still until moved), `sleeping` (moves when the code under test sleeps, while an
@@ -59,6 +71,9 @@ class Clock:
         UsageError: An unknown policy, a speed that is not above 0, no source of real time where one is needed, or
             one of the others is nothing that it can be.
     """
+
+    #: What of it a snapshot holds. Who keeps time or waits for it belongs to the process.
+    STATE: ClassVar[tuple[str, ...]] = ("present",)
 
     def __init__(
         self,
@@ -110,6 +125,26 @@ class Clock:
         return now_ms if self.end_of_time_ms is None else min(now_ms, self.end_of_time_ms)
 
     @property
+    def present(self) -> Present:
+        """Where time is. To set it is the only way for time to go back, as a restored snapshot does.
+
+        Raises:
+            UsageError: Time ends before.
+        """
+        return Present(self.now_ms, self._ticked_ms)
+
+    @present.setter
+    def present(self, present: Present) -> None:
+        self._refuse_beyond_end(present.now_ms, "a snapshot")
+        with self._lock:
+            self._jumped_ms = present.now_ms - EPOCH_MS
+            self._ticked_ms = present.ticked_ms
+            self._planned = None
+            self._started_ms = self._real_ms()
+            if self._held_ms is not None:
+                self._held_ms = self._started_ms
+
+    @property
     def next_event_ms(self) -> int | None:
         """When the next event is due, in epoch milliseconds; `None` if nothing is to come."""
         deadlines = [
@@ -126,8 +161,12 @@ class Clock:
         """Stop at what is due for `agenda` on every move from now on."""
         self._agendas.append(agenda)
 
+    def is_shared(self, *own: Agenda) -> bool:
+        """Say whether it has to stop for others besides these."""
+        return any(all(agenda is not each for each in own) for agenda in self._agendas)
+
     def watch(self, moved: Callable[[], None]) -> Callable[[], None]:
-        """Have `moved` called after each `advance`, `step` and `run_until`; return what ends that."""
+        """Have `moved` called after each `advance`, `step`, `run_until` and snapshot; return what ends that."""
         self._watchers.append(moved)
         return lambda: self._watchers.remove(moved)
 
@@ -138,7 +177,7 @@ class Clock:
             UsageError: The duration is negative or no duration, or time ends before.
         """
         self.wait(duration_ms(duration, name="advance"), who=f"advance({duration!r})")
-        return self._moved()
+        return self.moved()
 
     def step(self) -> int:
         """Move time to the next event, let that happen, and return the new present in epoch milliseconds.
@@ -148,7 +187,7 @@ class Clock:
         """
         if not self._step("step()"):
             raise UsageError("step: nothing is to come; every run is over, or none was submitted")
-        return self._moved()
+        return self.moved()
 
     def run_until(self, run: JobRun | TaskRun | int, state: LifeCycleState | str) -> int:
         """Move time from event to event until a run is in a state, and return the present.
@@ -172,7 +211,7 @@ class Clock:
                 raise UsageError(f"{who}: the run is over and can never come there; {now}")
             if not self._step(who):
                 raise UsageError(f"{who}: nothing is to come for any run, so it can never come there; {now}")
-        return self._moved()
+        return self.moved()
 
     def wait(self, ms: int, *, who: str) -> None:
         """Let milliseconds pass, from event to event. The doors call this for clients that wait.
@@ -180,7 +219,7 @@ class Clock:
         Raises:
             UsageError: Time ends before; the message says who it was.
         """
-        self._refuse_beyond_end(self.now_ms + ms, who)
+        self.check_move(ms, who=who)
         left_ms = ms
         while True:
             due_ms = self.next_event_ms
@@ -193,6 +232,14 @@ class Clock:
             self._settle()
             if not left_ms:
                 return
+
+    def check_move(self, ms: int, *, who: str) -> None:
+        """Refuse a move that is yet to be made, step by step.
+
+        Raises:
+            UsageError: Time ends before.
+        """
+        self._refuse_beyond_end(self.now_ms + ms, who)
 
     def plan_move(self, to_ms: int, *, who: str) -> None:
         """Move to a moment once the answer that is being made is finished, unless somebody holds time."""
@@ -266,6 +313,12 @@ class Clock:
             self._ticked_ms = now_ms
             return now_ms
 
+    def moved(self) -> int:
+        """Tell whoever watches that time was moved, and return the present in epoch milliseconds."""
+        for moved in tuple(self._watchers):
+            moved()
+        return self.now_ms
+
     def time(self) -> float:
         """Return the present in epoch seconds, in place of `time.time` in code that takes its clock."""
         return self.now_ms / 1_000
@@ -290,11 +343,6 @@ class Clock:
     def _settle(self) -> None:
         for agenda in self._agendas:
             agenda.settle()
-
-    def _moved(self) -> int:
-        for moved in tuple(self._watchers):
-            moved()
-        return self.now_ms
 
     def _find_run(self, run_id: int) -> JobRun | TaskRun:
         found = [run for agenda in self._agendas if (run := agenda.find_run(run_id)) is not None]

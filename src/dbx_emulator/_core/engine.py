@@ -12,6 +12,7 @@ from dbx_emulator._core import launching, repairs, stopping
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.dag import dependents
 from dbx_emulator._core.draws import Draws
+from dbx_emulator._core.events import EventHeap
 from dbx_emulator._core.jobs import Job, JobSettings
 from dbx_emulator._core.machine import Machine
 from dbx_emulator._core.outcomes import Timing
@@ -46,6 +47,11 @@ class Engine:
         self._is_moved_by_polls = clock.policy == "per-poll"
         self.store: RunStore = self._machine.store
         self.to_call: deque[tuple[OnSuccess, JobRun]] = self._machine.to_call
+
+    @property
+    def parts(self) -> tuple[RunStore, EventHeap, Machine]:
+        """What a snapshot asks for what it holds."""
+        return self.store, self._machine.heap, self._machine
 
     def drain(self) -> int:
         """Let everything happen that is due by now, in order, and return what it took for now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from dbx_emulator._core.lifecycle import Event
@@ -37,6 +37,9 @@ class Due:
 
 class EventHeap:
     """Events to come. Two that are due at one moment come in the order in which they were scheduled."""
+
+    #: What of it a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_heap", "_sequence")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Due]] = []

@@ -147,6 +147,7 @@ def _make(machine: Machine, order: Order, at_ms: int) -> JobRun:
         order.above.child = job_run
     claim = machine.scenarios.claim(submitted, job_id=job_run.job_id, key=job_run.key)
     job_run.fates, job_run.on_success, job_run.notes = claim.fates, claim.on_success, claim.notes
+    job_run.scenarios, job_run.step = claim.scenarios, "; ".join(claim.scenarios) or None
     return job_run
 
 

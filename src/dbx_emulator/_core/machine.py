@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import ClassVar
 
 from dbx_emulator._core import launching, special_tasks, stopping
 from dbx_emulator._core.attempts import cluster_id, make_attempt, terminate, terminate_as_planned
@@ -42,6 +43,9 @@ class Machine:
         to_call: Whom somebody has to call, with which run, because the run succeeded; oldest first.
     """
 
+    #: A snapshot holds its store and heap, each by itself. What is to be called is code, which it cannot hold.
+    STATE: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, *, clock: Clock, timing: Timing, scenarios: Scenarios, draws: Draws) -> None:
         self.clock = clock
         self.timing = timing
@@ -50,6 +54,10 @@ class Machine:
         self.store = RunStore()
         self.heap = EventHeap()
         self.to_call: deque[tuple[OnSuccess, JobRun]] = deque()
+
+    def settled(self) -> None:
+        """Take notice that the runs are others: nobody is to be called about the old ones."""
+        self.to_call.clear()
 
     def drain(self, *, now_ms: int | None = None) -> int:
         """Let everything happen that is due by now, in order, and return what it took for now."""

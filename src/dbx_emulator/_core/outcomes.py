@@ -8,7 +8,7 @@ nothing, and success is never retried.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -20,7 +20,7 @@ from dbx_emulator._core.errors import UsageError, nearest
 from dbx_emulator._core.states import ResultState, TerminationCode, TerminationType
 from dbx_emulator._core.terminations import FURTHER_RESULTS, RETRIED, TERMINATIONS
 
-__all__ = ["Fate", "OnCancel", "Outcome", "StageTimes", "Timing"]
+__all__ = ["Fate", "OnCancel", "Outcome", "StageTimes", "Timing", "read_outcomes"]
 
 E = TypeVar("E", bound=Enum)
 
@@ -200,6 +200,23 @@ class Fate:
         """Return what happens to an iteration of it, given as task key and index, such as `load/2`."""
         outcome = _named(self.iterations, iteration)
         return self if outcome is None else Fate((outcome, *outcome.retries))
+
+
+def read_outcomes(outcomes: object) -> tuple[Outcome, ...]:
+    """Return the outcomes of a scenario.
+
+    Raises:
+        UsageError: There is none, or something else is among them.
+    """
+    if isinstance(outcomes, (Outcome, str)) or not isinstance(outcomes, Iterable):
+        raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
+    found = tuple(outcomes)
+    if not found:
+        raise UsageError("outcomes: a scenario needs at least one outcome; write [Outcome(…)]")
+    for outcome in found:
+        if not isinstance(outcome, Outcome):
+            raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
+    return found
 
 
 def _named(outcomes: Mapping[str, Outcome], name: str) -> Outcome | None:

@@ -239,6 +239,9 @@ class JobRun:
         stopping: What is stopping the whole run, from when it began to take effect; `None` if nothing is.
         due: The next event of the run as a whole, or `None` if nothing is to come.
         fates: What happens to its tasks, by task key; a task that is not in it goes as usual.
+        scenarios: Which scenarios took it, each with the number of the outcome, as in `etl-* #2`.
+        step: The same in one text, with the latest attempt that was made after the first ones; `None` if no
+            scenario took it.
         on_success: Whom to call when it succeeded.
         notes: What looks like a mistake about it, in words for the author of the test.
         timeline: Every change of state of its task runs, oldest first.
@@ -274,6 +277,8 @@ class JobRun:
     stopping: Event | None = None
     due: Due | None = None
     fates: dict[str, Fate] = field(default_factory=dict)
+    scenarios: list[str] = field(default_factory=list)
+    step: str | None = None
     on_success: list[OnSuccess] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     timeline: list[TimelineEntry] = field(default_factory=list)

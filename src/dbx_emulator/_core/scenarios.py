@@ -14,13 +14,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType, NoneType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from dbx_emulator._core.draws import Draws
 from dbx_emulator._core.errors import UsageError, nearest
-from dbx_emulator._core.outcomes import Fate, Outcome
+from dbx_emulator._core.outcomes import Fate, Outcome, read_outcomes
 
 if TYPE_CHECKING:
     from dbx_emulator._core.runs import JobRun
@@ -95,6 +95,15 @@ class Match:
             return set()
         return {task.task_key for task in run.every_task() if self._is_meant(task, run)}
 
+    def describe(self) -> str:
+        """Return what it asks of a run, in a line: the glob over its name, then the rest with names."""
+        rest = [
+            f"{each.name}={value!r}"
+            for each in fields(self)[1:]
+            if (value := getattr(self, each.name)) != getattr(Match(), each.name)
+        ]
+        return " ".join([self.run_name, *rest])
+
     def _is_meant(self, task: SubmittedTask, run: SubmittedRun) -> bool:
         # A flat run is its only task, under a key that nobody gave it.
         return self.task_key == "*" or (not run.is_flat and fnmatch.fnmatchcase(task.task_key, self.task_key))
@@ -130,7 +139,7 @@ class Scenario:
             raise UsageError(
                 f"match: {self.match!r} is none; write a glob over run names, or Match(tags={{…}})"
             )
-        self.outcomes = _outcomes(self.outcomes)
+        self.outcomes = read_outcomes(self.outcomes)
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name or "_"):
             raise UsageError(
                 f"name: {self.name!r} is no name of a scenario; write letters, digits, '_' and '-', a letter first"
@@ -142,11 +151,20 @@ class Scenario:
         if self.on_success is not None and not callable(self.on_success):
             raise UsageError(f"on_success: {self.on_success!r} cannot be called with the run")
 
+    @property
+    def label(self) -> str:
+        """What it is called where it is spoken of: its name, or what it asks of a run."""
+        return self.name if self.name or self.match is None else self.match.describe()
+
     def take(self) -> Outcome:
         """Return the outcome of the next run that it takes and count it."""
         outcome = self.outcomes[min(self.taken, len(self.outcomes) - 1)]
         self.taken += 1
         return outcome
+
+    def describe_taken(self) -> str:
+        """Return which of its outcomes the last run got, as in `etl-* #2`."""
+        return f"{self.label} #{min(self.taken, len(self.outcomes))}"
 
 
 @dataclass(slots=True)
@@ -155,11 +173,13 @@ class Claim:
 
     Attributes:
         fates: What happens to each of its tasks, by task key.
+        scenarios: Which scenarios took it, each with the number of the outcome, as in `etl-* #2`.
         on_success: Whom to call when it succeeded.
         notes: What looks like a mistake, in words for the author of the test.
     """
 
     fates: dict[str, Fate] = field(default_factory=dict)
+    scenarios: list[str] = field(default_factory=list)
     on_success: list[OnSuccess] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -172,6 +192,9 @@ class Scenarios:
         catalogue: Scenarios that come with the emulator, by name.
     """
 
+    #: What of them a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_scenarios", "_from_catalogue", "_meant")
+
     def __init__(
         self, *, draws: Draws | None = None, catalogue: Mapping[str, Scenario] = MappingProxyType({})
     ) -> None:
@@ -179,6 +202,7 @@ class Scenarios:
         self._catalogue = catalogue
         self._scenarios: list[Scenario] = []
         self._from_catalogue: dict[str, Scenario] = {}
+        self._meant: list[Scenario] = []
 
     def __iter__(self) -> Iterator[Scenario]:
         return iter(self._scenarios)
@@ -211,7 +235,16 @@ class Scenarios:
             match = Match(run_name=match)
         # What is no collection of outcomes is refused there, in words.
         [scenario] = self.add_all([Scenario(match, outcomes, name, on_success, description)])  # type: ignore[arg-type]
+        if scenario.match is not None and scenario.match.probability == 1:
+            self._meant.append(scenario)
         return scenario
+
+    def never_taken(self) -> list[Scenario]:
+        """Return the scenarios that were added one by one to take a run for certain, and took none.
+
+        Files and profiles only say what may happen.
+        """
+        return [each for each in self._meant if not each.taken]
 
     def add_all(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
         """Add scenarios, or none of them if one cannot be, and return them as they count from now on.
@@ -248,9 +281,21 @@ class Scenarios:
             raise UsageError(f"name: {name!r} is none of {', '.join(names)}{nearest(name, names)}")
         return self.add(match, found.outcomes, on_success=found.on_success, description=found.description)
 
+    def remove(self, scenario: Scenario) -> None:
+        """Forget a scenario. Runs that exist keep their fate.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        if not any(each is scenario for each in self._scenarios):
+            raise UsageError(f"scenario: {scenario!r} is none of these")
+        self._scenarios = [each for each in self._scenarios if each is not scenario]
+        self._meant = [each for each in self._meant if each is not scenario]
+
     def clear(self) -> None:
         """Forget all scenarios. Runs that exist keep their fate."""
         self._scenarios.clear()
+        self._meant.clear()
         self._from_catalogue.clear()
 
     def claim(self, run: SubmittedRun, *, job_id: int, key: tuple[str, int]) -> Claim:
@@ -295,6 +340,7 @@ class Scenarios:
         if match is not None and not self._takes(scenario, match, key):
             return
         outcome = scenario.take()
+        claim.scenarios.append(scenario.describe_taken())
         for task_key in free:
             claim.fates[task_key] = outcome.fate_of("" if run.is_flat else task_key)
         claim.notes.extend(_unknown_tasks(outcome, run))
@@ -328,23 +374,6 @@ class Scenarios:
             # Copied: each workspace counts its own runs.
             self._from_catalogue[name] = replace(self._catalogue[name], matched=0, taken=0)
         return self._from_catalogue[name]
-
-
-def _outcomes(outcomes: object) -> tuple[Outcome, ...]:
-    """Return the outcomes of a scenario.
-
-    Raises:
-        UsageError: There is none, or something else is among them.
-    """
-    if isinstance(outcomes, (Outcome, str)) or not isinstance(outcomes, Iterable):
-        raise UsageError("outcomes: a scenario has a list of them, one for each run; write [Outcome(…)]")
-    found = tuple(outcomes)
-    if not found:
-        raise UsageError("outcomes: a scenario needs at least one outcome; write [Outcome(…)]")
-    for outcome in found:
-        if not isinstance(outcome, Outcome):
-            raise UsageError(f"outcomes: {outcome!r} is no Outcome; write Outcome(run='40m')")
-    return found
 
 
 def _is_count(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 from dbx_emulator._core.errors import TokenOfDeletedRun, UsageError
 from dbx_emulator._core.jobs import Job
@@ -24,6 +25,21 @@ class RunStore:
 
     Source: [runs.ids.below-2-53] measured: run ids in public records have up to 15 digits
     """
+
+    #: What of it a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = (
+        "_by_id",
+        "_by_token",
+        "_created",
+        "_positions",
+        "_active",
+        "_jobs",
+        "_next_position",
+        "_named",
+        "_next_run_id",
+        "_next_job_id",
+        "_next_repair_id",
+    )
 
     _FIRST_RUN_ID = 400_000_000_000_001
     _FIRST_JOB_ID = 900_000_000_000_001

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.durations import Duration, duration_ms
@@ -58,8 +59,11 @@ class Tokens:
         clock: The workspace's time, in which tokens expire.
     """
 
+    #: What of them a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_tokens", "current")
+
     def __init__(self, current: str, *, further: Iterable[str] = (), clock: Clock) -> None:
-        self.current = current
+        self._current = current
         self._clock = clock
         self._first = current
         self._tokens = {token: Token(Principal.USER) for token in (current, *further)}
@@ -68,6 +72,17 @@ class Tokens:
     def __contains__(self, token: object) -> bool:
         """Say whether a token has ever been one of these, good or not."""
         return token in self._tokens
+
+    @property
+    def current(self) -> str:
+        """The token that the workspace gives to its clients. Whoever follows is told when it becomes another."""
+        return self._current
+
+    @current.setter
+    def current(self, token: str) -> None:
+        old, self._current = self._current, token
+        for rotated in tuple(self._followers) if token != old else ():
+            rotated(old, token)
 
     def find(self, token: str) -> Token | None:
         """Return what is known of a token; `None` if it never was one of these."""
@@ -121,16 +136,13 @@ class Tokens:
 
     def rotate(self) -> str:
         """Replace the current token by a new one, which is returned; the old one is refused."""
-        old = self.current
-        self.revoke(old)
+        self.revoke(self.current)
         self.current = self._keep(Token(Principal.USER))
-        for rotated in tuple(self._followers):
-            rotated(old, self.current)
         return self.current
 
     @contextmanager
     def followed(self, rotated: Callable[[str, str], None]) -> Iterator[None]:
-        """Have `rotated` called with the old and the new token after each rotation while the context is open."""
+        """Have `rotated` called with the old and the new current token at each change, while this is open."""
         self._followers.append(rotated)
         try:
             yield

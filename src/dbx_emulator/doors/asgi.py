@@ -15,8 +15,9 @@ from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
-from dbx_emulator._api.dispatch import MAX_BODY_BYTES
+from dbx_emulator._api.calls import MAX_BODY_BYTES
 from dbx_emulator._api.messages import Fin, HalfClose, Pause, Reply, Request, RequestHandler, Reset, Send
+from dbx_emulator._api.router import most_bytes
 from dbx_emulator._core.errors import UsageError
 
 __all__ = ["REUSED_EXTENSION", "TRANSPORT_EXTENSION", "AsgiApp", "reset"]
@@ -106,12 +107,13 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     """Return the request, or `None` if the client went away before it had sent the whole of it."""
     chunks: list[bytes] = []
     received = 0
-    while received <= _MAX_DRAINED_BYTES:
+    most = most_bytes(scope["method"], scope["path"])
+    while received <= max(most, _MAX_DRAINED_BYTES):
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         chunk = message.get("body", b"")
-        if received <= MAX_BODY_BYTES:
+        if received <= most:
             chunks.append(chunk)
         received += len(chunk)
         if not message.get("more_body", False):
@@ -123,7 +125,7 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
         (path + b"?" + query if query else path).decode("latin-1"),
         scope["headers"],
         b"".join(chunks),
-        is_truncated=received > MAX_BODY_BYTES,
+        is_truncated=received > most,
         is_reused=scope.get("extensions", {}).get(REUSED_EXTENSION, False),
     )
 

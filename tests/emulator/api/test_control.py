@@ -291,6 +291,8 @@ def test_journal_can_be_read_and_cleared(workspace: Workspace) -> None:
                 "states": [None, "PENDING"],
                 "note": None,
                 "real_ms": IsInt(ge=EPOCH_MS),
+                "scenario": None,
+                "client": None,
             }
         ]
     }

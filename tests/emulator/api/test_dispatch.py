@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dbx_emulator import JournalEntry, LostResponse, Outcome, StatusFault, Workspace
-from dbx_emulator._api.dispatch import MAX_BODY_BYTES
+from dbx_emulator._api.calls import MAX_BODY_BYTES
 from dbx_emulator._api.messages import Request, Reset
 from dbx_emulator._api.router import ROUTES
 from dbx_emulator._core.clock import EPOCH_MS

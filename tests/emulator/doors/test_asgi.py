@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dbx_emulator import LostResponse, Workspace
-from dbx_emulator._api.dispatch import MAX_BODY_BYTES
+from dbx_emulator._api.calls import MAX_BODY_BYTES
 from dbx_emulator._api.messages import Reply, Request
 from dbx_emulator._core.faults import Gate
 from dbx_emulator.doors.asgi import TRANSPORT_EXTENSION, AsgiApp

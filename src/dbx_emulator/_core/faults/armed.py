@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from dbx_emulator._core.clock import Clock
 from dbx_emulator._core.draws import Draws
@@ -33,6 +34,9 @@ class Faults:
         draws: Where probabilities are drawn from.
         on_profile: Is given each profile that is applied, for what of it is no fault.
     """
+
+    #: What of them a snapshot holds.
+    STATE: ClassVar[tuple[str, ...]] = ("_rules", "_never_struck", "_armed", "_counters")
 
     def __init__(
         self,
@@ -136,6 +140,16 @@ class Faults:
     def on_change(self, changed: Callable[[], None]) -> None:
         """Have `changed` called after faults were armed or disarmed."""
         self._watchers.append(changed)
+
+    def settled(self) -> None:
+        """Take notice that the rules are others, and tell whoever wants to know.
+
+        Raises:
+            UsageError: One of them is about connections, and the listener is not this workspace's alone.
+        """
+        self._index()
+        for changed in self._watchers:
+            changed()
 
     def share_listener(self) -> None:
         """Refuse faults of connections from now on: the listener is not this workspace's alone."""
@@ -247,22 +261,17 @@ class Faults:
                 draws=self._draws,
             )
         self._rules.extend(faults)
-        self._changed()
+        self.settled()
 
     def _disarm(self, faults: list[Fault]) -> None:
         for fault in faults:
             fault.disarm()
         self._never_struck += [fault for fault in faults if not fault.fired]
         self._rules = [fault for fault in self._rules if not any(fault is each for each in faults)]
-        self._changed()
+        self.settled()
 
     def _is_armed(self, fault: Fault) -> bool:
         return any(fault is each for each in self._rules)
-
-    def _changed(self) -> None:
-        self._index()
-        for changed in self._watchers:
-            changed()
 
     def _index(self) -> None:
         """Sort the rules by where they are looked for; what was remembered of calls holds no more."""

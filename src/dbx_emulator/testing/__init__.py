@@ -1,0 +1,1 @@
+"""What judges a client: expectations about the calls it made."""
