@@ -19,14 +19,13 @@ pytestmark = pytest.mark.flyte
 CREATES = 200
 
 
-@pytest.mark.parametrize("grace", ["10", pytest.param("0", marks=pytest.mark.once)])
-def test_a_stop_amid_creates_leaves_no_run_that_nobody_knows(grace: str) -> None:
-    """Each run was answered, or is cancelled if the grace was too short for its create; exit status 0."""
+def test_a_stop_amid_creates_leaves_no_run_that_nobody_knows() -> None:
+    """What was begun is answered within the grace, the rest is refused and never submitted; exit status 0."""
     workspace = Workspace()
     workspace.faults.add(WireFault("runs/submit", how="late", delay="300ms"))
     with (
         workspace.serve() as server,
-        serve(server.url, workspace.token, "--grace", grace) as (process, address),
+        serve(server.url, workspace.token) as (process, address),
     ):
         with grpc.insecure_channel(address) as channel:
             stub = AsyncAgentServiceStub(channel)
@@ -46,11 +45,6 @@ def test_a_stop_amid_creates_leaves_no_run_that_nobody_knows(grace: str) -> None
         for call, failure in zip(calls, failures, strict=True)
         if failure is None
     }
-    workspace.clock.advance("1m")
-    cancelled = {run.run_id for run in workspace.runs if run.result_state == "CANCELED"}
     assert process.returncode == 0, log
-    assert answered | cancelled == {run.run_id for run in workspace.runs}
-    assert answered & cancelled == set()
-    assert len(answered) == CREATES - len([failure for failure in failures if failure is not None])
-    if grace == "10":
-        assert cancelled == set()
+    assert answered == {run.run_id for run in workspace.runs}
+    assert len(answered) == failures.count(None)
