@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
-from benchmarks import agent, doors, gates, scale, waiting
+from benchmarks import agent, doors, gates, scale, sweeping, waiting
 
 if __name__ == "__main__":
     print(
@@ -22,5 +22,6 @@ if __name__ == "__main__":
         *waiting.WAITING,
         *doors.DOORS,
         *agent.AGENT,
+        sweeping.sweep_of_twenty_calls,
     ):
         print(gate())

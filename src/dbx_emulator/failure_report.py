@@ -9,6 +9,7 @@ from dbx_emulator.workspace import Workspace
 
 __all__ = [
     "describe_faults",
+    "describe_findings",
     "describe_idle_scenarios",
     "describe_journal",
     "describe_notes",
@@ -57,6 +58,11 @@ def describe_idle_scenarios(workspace: Workspace) -> list[str]:
 def describe_unknown_calls(workspace: Workspace) -> list[str]:
     """Return for each call that nothing serves which route comes nearest."""
     return [describe_unknown_call(entry) for entry in workspace.journal.calls("")]
+
+
+def describe_findings(workspace: Workspace) -> str:
+    """Return what the clients should not have done, errors first; an empty text if there is nothing to say."""
+    return "\n".join(str(finding) for finding in workspace.lint.findings())
 
 
 def describe_notes(workspace: Workspace) -> str:

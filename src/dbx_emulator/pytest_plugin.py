@@ -35,6 +35,7 @@ _MARKER = {
     "threads": "intercept",
     "modules": "intercept",
     "patience_seconds": "intercept",
+    "lint": "lint",
 }
 
 _SESSION_URL = "https://dbx-emulator-session.cloud.databricks.com"
@@ -55,6 +56,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="whether a failing test shows the calls, runs and faults of its workspace (default: %(default)s)",
     )
     group.addoption(
+        "--databricks-lint",
+        choices=("error", "warn", "off"),
+        default="warn",
+        help="what becomes of a client that breaks a rule in a test that passes: with `error` an error of a rule "
+        "fails the test and a warning of a rule is a warning, with `warn` an error of a rule is a warning "
+        "(default: %(default)s)",
+    )
+    group.addoption(
         "--databricks-seed",
         metavar="N",
         help="what chance depends on in tests that do not say so themselves: a whole number, or `random` for "
@@ -70,7 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         f"databricks({', '.join(_MARKER)}): where the workspace of the fixture is and what opens it, what chance "
         "is drawn from, which faults it has and in which files its scenarios are, how long the stages of its runs "
-        "take unless a scenario says otherwise, and how its time passes and for whom",
+        "take unless a scenario says otherwise, how its time passes and for whom, and how bad it is if clients "
+        "break rules of lint",
     )
 
 
@@ -91,8 +101,9 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
 
     `@pytest.mark.databricks(run="24h")` makes it differently. The marker takes `host`, `token`, `seed`, `profiles`
     and `scenarios` (a YAML file or several, relative to the test's own); `queue`, `cluster`, `run`, `terminating`;
-    of the clock its policy as `clock`, `end_of_time`, `stall_after` and `leap`; and `threads`, `modules`,
-    `patience_seconds` as `Workspace.intercept` does.
+    of the clock its policy as `clock`, `end_of_time`, `stall_after` and `leap`; `threads`, `modules`,
+    `patience_seconds` as `Workspace.intercept` does; and `lint`, which says how bad it is to break some rules:
+    `lint={"DBX002": "off", "DBX013": "error"}`.
     """
     given = _read_marker(request.node)
     workspace = _make_workspace(request.node, given)
@@ -107,6 +118,7 @@ def databricks(request: pytest.FixtureRequest) -> Iterator[Workspace]:
     if request.node.stash.get(_HAS_PASSED, False):
         _warn_of_idle_faults(request.node, workspace)
         _warn_of_idle_scenarios(request.node, workspace)
+        _judge(request.node, workspace)
 
 
 @pytest.fixture
@@ -181,6 +193,8 @@ def _make_workspace(node: pytest.Item, given: dict[str, dict[str, Any]]) -> Work
     files = given["scenarios"].get("scenarios", ())
     for file in [files] if isinstance(files, (str, os.PathLike)) else files:
         workspace.load_scenarios(node.path.parent / file)
+    if "lint" in given["lint"]:
+        workspace.lint.set(given["lint"]["lint"])
     profiles = given["faults"].get("profiles", ())
     workspace.faults.apply(*([profiles] if isinstance(profiles, str) else profiles))
     if files or profiles:
@@ -205,6 +219,7 @@ def _seed(given: str | int) -> int:
 def _sections(workspace: Workspace, item: pytest.Item) -> Iterator[tuple[str, str]]:
     from dbx_emulator.failure_report import (
         describe_faults,
+        describe_findings,
         describe_idle_scenarios,
         describe_journal,
         describe_notes,
@@ -221,6 +236,7 @@ def _sections(workspace: Workspace, item: pytest.Item) -> Iterator[tuple[str, st
         "Databricks faults": describe_faults(workspace),
         "Databricks near misses": "\n".join(near_misses),
         "Databricks notes": describe_notes(workspace),
+        "Databricks lint": "" if _lint_mode(item) == "off" else describe_findings(workspace),
         "Databricks replay": describe_replay(item.nodeid, seed=_seed_to_tell(item)),
     }
     return ((title, text) for title, text in texts.items() if text)
@@ -232,6 +248,24 @@ def _seed_to_tell(item: pytest.Item) -> int:
         return 0
     seed: int = item.config.option.databricks_seed
     return seed
+
+
+def _judge(node: pytest.Item, workspace: Workspace) -> None:
+    """Say what the clients of a test that passed should not have done, as loud as the option wants it."""
+    mode = _lint_mode(node)
+    if mode == "off" or not len(workspace.journal):
+        return
+    findings = workspace.lint.findings()
+    errors = [str(finding) for finding in findings if finding.severity == "error"]
+    warnings = errors if mode == "warn" else [str(each) for each in findings if each.severity == "warning"]
+    for text in warnings:
+        node.warn(pytest.PytestWarning(text))
+    if errors and mode == "error":
+        pytest.fail("\n\n".join(errors), pytrace=False)
+
+
+def _lint_mode(node: pytest.Item) -> str:
+    return str(node.config.getoption("--databricks-lint"))
 
 
 def _warn_of_notes(node: pytest.Item, workspace: Workspace) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ from dbx_emulator.ways_in import WaysIn
 if TYPE_CHECKING:
     from dbx_emulator.histories import History
     from dbx_emulator.testing.expect import Expectations
+    from dbx_emulator.testing.lint import Lint
 
 __all__ = [
     "DEFAULT_CLIENT_ID",
@@ -130,6 +132,7 @@ class Workspace(WaysIn, WaysBack):
         self._lock = threading.RLock()
         self._engine = Engine(clock=self.clock, timing=timing, scenarios=self.scenarios, draws=self.draws)
         self._stall = StallGuard(self.clock, who=describe_caller)
+        self._on_request: list[Callable[[Request], None]] = []
         self._agenda = WorkspaceAgenda(self._engine, self._lock)
         self.clock.attach(self._agenda)
         self.runs = RunsView(self._engine, self._lock)
@@ -172,6 +175,13 @@ class Workspace(WaysIn, WaysBack):
     def token(self) -> str:
         """The token that clients are given; after `rotate_token` it is another."""
         return self._tokens.current
+
+    @cached_property
+    def lint(self) -> Lint:
+        """What judges the clients by their calls: `lint.findings()`, `lint.check()`, `lint.ignore("DBX013")`."""
+        from dbx_emulator.testing.lint import Lint
+
+        return Lint(journal=self.journal, runs=lambda: self.runs, clock=self.clock, secret=lambda: self.token)
 
     def issue_token(
         self,
@@ -283,6 +293,7 @@ class Workspace(WaysIn, WaysBack):
             snapshots=self._snapshots,
             make_another=lambda: Workspace(**made_with)._snapshots,  # noqa: SLF001 - another one of these
             unlocked=self._unlocked,
+            lint=self._describe_findings,
         )
 
     def _refuse_shared_time(self) -> None:
@@ -292,6 +303,10 @@ class Workspace(WaysIn, WaysBack):
                 "clock of its own"
             )
 
+    def _describe_findings(self, ignore: list[str]) -> list[dict[str, object]]:
+        # Asked for late: judging loads its rules only where somebody wants to know.
+        return self.lint.describe(ignore=ignore)
+
     @contextmanager
     def _unlocked(self) -> Iterator[None]:
         self._lock.release()
@@ -300,6 +315,10 @@ class Workspace(WaysIn, WaysBack):
         finally:
             self._lock.acquire()
 
+    def on_request(self, asked: Callable[[Request], None]) -> None:
+        """Have `asked` called with each request before anything else is done; what it raises ends the request."""
+        self._on_request.append(asked)
+
     def handle(self, request: Request) -> Reply:
         """Answer one request. This is the whole engine; everything else is a door onto it. It never waits.
 
@@ -307,9 +326,11 @@ class Workspace(WaysIn, WaysBack):
             UsageError: One target was read more often than the clock allows while time stood still, or time ends.
         """
         with self._lock:
-            self._stall.count(request)
             self.gate.hold()
             try:
+                for asked in self._on_request:
+                    asked(request)
+                self._stall.count(request)
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()

@@ -11,6 +11,7 @@ import pytest
 
 import dbx_emulator
 from dbx_emulator import Clock, JobRun, Match, Outcome, Timing, UsageError, Workspace
+from dbx_emulator._api.messages import Request
 from dbx_emulator._core.clock import EPOCH_MS
 from tests.emulator.support import Caller, environment, flat_body, graph_body, send, task
 
@@ -208,3 +209,18 @@ def test_rotated_token_is_followed_by_the_environment(workspace: Workspace) -> N
     before = {name: os.environ.get(name) for name in names}
     workspace.rotate_token()
     assert {name: os.environ.get(name) for name in names} == before
+
+
+def test_whoever_wants_to_know_is_asked_before_each_request(workspace: Workspace) -> None:
+    """What it raises ends the request, which then has no effect and stands in no journal."""
+    seen: list[str] = []
+
+    def asked(request: Request) -> None:
+        seen.append(request.target)
+        raise LookupError(request.target)
+
+    workspace.on_request(asked)
+    with pytest.raises(LookupError):
+        send(workspace, "GET", "/api/2.2/jobs/runs/list")
+    assert seen == ["/api/2.2/jobs/runs/list"]
+    assert len(workspace.journal) == 0

@@ -20,6 +20,7 @@ from dbx_emulator._api.structs import (
     ApplyProfiles,
     IssueToken,
     JsonObject,
+    ListFindings,
     MoveClock,
     NameFault,
     RevokeToken,
@@ -45,6 +46,7 @@ __all__ = [
     "get_health",
     "issue_token",
     "list_faults",
+    "list_findings",
     "list_profiles",
     "list_scenarios",
     "move_clock",
@@ -67,6 +69,7 @@ class Control:
         make_another: Makes a workspace as this one was made, and returns its snapshots.
         unlocked: Lets go of the workspace's lock for a while. The clock is asked and moved without it: it calls
             whoever lives by it, other workspaces included.
+        lint: Returns what is to be said of the clients, as plain data, but for some rules.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Control:
         snapshots: Snapshots,
         make_another: Callable[[], Snapshots],
         unlocked: Callable[[], AbstractContextManager[None]] = nullcontext,
+        lint: Callable[[list[str]], list[JsonObject]] = lambda _ignore: [],
     ) -> None:
         self.clock = clock
         self._unlocked = unlocked
@@ -90,6 +94,7 @@ class Control:
         self._snapshots = snapshots
         self._make_another = make_another
         self._start: bytes | None = None
+        self.describe_findings = lint
 
     def snapshot(self) -> bytes:
         """Return all that the workspace knows, as JSON.
@@ -314,6 +319,13 @@ def revoke_token(call: Call) -> bytes:
 def rotate_token(call: Call) -> bytes:
     """Answer POST /__dbx/tokens/rotate with the token that opens the workspace from now on."""
     return msgspec.json.encode({"token": call.service.control.tokens.rotate()})
+
+
+def list_findings(call: Call) -> bytes:
+    """Answer GET /__dbx/lint: what the clients should not have done."""
+    ignored = call.parameters(ListFindings).ignore
+    findings = call.service.control.describe_findings(ignored.split(",") if ignored else [])
+    return msgspec.json.encode({"findings": findings})
 
 
 def _describe_scenarios(scenarios: list[Scenario]) -> JsonObject:

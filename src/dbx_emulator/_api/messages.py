@@ -114,6 +114,8 @@ class Reply:
         delay_ms: Virtual milliseconds that pass before anything else happens.
         wire: What the door does to the connection *instead* of sending the answer; empty to send it. The last
             operation ends the connection.
+        is_untimed: Whether the client was seen to wait for it without any limit; only a door in process sees that.
+        is_given_up: Whether the client was seen to go away before all of it had come.
     """
 
     status_code: int
@@ -121,6 +123,8 @@ class Reply:
     headers: Headers
     delay_ms: int = 0
     wire: tuple[WireOperation, ...] = ()
+    is_untimed: bool = False
+    is_given_up: bool = False
 
 
 class RequestHandler(Protocol):

@@ -70,6 +70,7 @@ _CONTROL = [
     Route("snapshot", "GET", snapshots.take_snapshot, is_control=True),
     Route("restore", "POST", snapshots.restore_snapshot, is_control=True, most_bytes=_MAX_SNAPSHOT_BYTES),
     Route("reset", "POST", snapshots.reset_workspace, is_control=True),
+    Route("lint", "GET", control.list_findings, is_control=True),
 ]
 
 _HOST_METADATA = Route("well-known/databricks-config", "GET", adjacent.get_host_metadata, is_public=True)

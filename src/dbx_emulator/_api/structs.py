@@ -21,6 +21,7 @@ __all__ = [
     "Int64",
     "IssueToken",
     "JsonObject",
+    "ListFindings",
     "MoveClock",
     "NameFault",
     "RevokeToken",
@@ -46,6 +47,12 @@ class MoveClock(Struct, forbid_unknown_fields=True):
     advance: str | float | UnsetType = UNSET
     step: bool | UnsetType = UNSET
     run_until: RunUntil | UnsetType = UNSET
+
+
+class ListFindings(Struct, frozen=True):
+    """The parameters of GET /__dbx/lint; `ignore` names rules that do not matter, with commas between them."""
+
+    ignore: str = ""
 
 
 class UseScenario(Struct, forbid_unknown_fields=True):

@@ -60,6 +60,16 @@ class Told(Protocol):
         """What was done to the connection instead of sending the answer; empty if it was sent."""
         ...
 
+    @property
+    def is_untimed(self) -> bool:
+        """Whether the client was seen to wait for it without any limit."""
+        ...
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the client was seen to go away before all of it had come."""
+        ...
+
 
 class JournalEntry(NamedTuple):
     """One call.

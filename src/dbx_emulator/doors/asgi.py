@@ -75,6 +75,7 @@ class AsgiApp:
     async def _reply(self, request: Request, scope: Scope, receive: Receive, send: SendMessage) -> None:
         reply = self._refuse_host(request) or self._handle(request)
         if reply.delay_ms and await _is_gone_within(self._handler.real_seconds(reply.delay_ms), receive):
+            reply.is_given_up = True
             return
         if reply.wire:
             await _perform(reply, scope, receive, self._handler.real_seconds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
+from typing import NoReturn
 
 from dbx_emulator._api.messages import Fin, HalfClose, Hang, Pause, Reply, RequestHandler, Reset, Send
 from dbx_emulator._api.wire import exchange
@@ -26,6 +27,7 @@ class Script:
 
     def __init__(self, handler: RequestHandler, reply: Reply) -> None:
         self._handler = handler
+        self._reply = reply
         self._left = deque(exchange(reply))
 
     def read(self, max_bytes: int, *, timeout_seconds: float | None) -> bytes:
@@ -62,19 +64,25 @@ class Script:
     def _wait(self, ms: int, left_ms: int | None) -> int | None:
         """Let time pass and return how long the client is still willing to wait."""
         if left_ms is None:
+            self._reply.is_untimed = True
             self._handler.pass_time(ms)
             return None
-        if ms < left_ms:
-            self._handler.pass_time(ms)
-            return left_ms - ms
-        self._handler.pass_time(left_ms)
-        self._left.appendleft(Pause(ms - left_ms))
-        raise TimeoutError("timed out")
+        if ms >= left_ms:
+            self._left.appendleft(Pause(ms - left_ms))
+            self._give_up(left_ms)
+        self._handler.pass_time(ms)
+        return left_ms - ms
 
     def _hang(self, _operation: Hang, left_ms: int | None) -> None:
         if left_ms is None:
+            self._reply.is_untimed = True
             raise UsageError(
                 "the answer never comes, and the client has no timeout: it would wait for ever; give it one"
             )
-        self._handler.pass_time(left_ms)
+        self._give_up(left_ms)
+
+    def _give_up(self, after_ms: int) -> NoReturn:
+        """Let the client's time pass, and be out of it."""
+        self._reply.is_given_up = True
+        self._handler.pass_time(after_ms)
         raise TimeoutError("timed out")
