@@ -20,6 +20,7 @@ def test_settings_are_read_from_the_environment() -> None:
         "FLYTE_DATABRICKS_INSTANCE": " http://127.0.0.1:8765 ",
         "FLYTE_DATABRICKS_AUTH_TYPE": "OAuth_M2M",
         "DATABRICKS_CLIENT_ID": "0a1b-client",
+        "DBX_AGENT_TASK_TYPES": "databricks ,",
         "DBX_AGENT_ALLOWED_HOSTS": "*.Example.com, 127.0.0.1:9000,[::1]:80,",
         "DBX_AGENT_ALLOW_HTTP": "True",
         "DBX_AGENT_RETRYABLE_FAILURES": "no",
@@ -31,6 +32,7 @@ def test_settings_are_read_from_the_environment() -> None:
     }
     assert Settings.from_environ(environ) == Settings(
         instance=Instance("http", "127.0.0.1", 8765),
+        task_types=("databricks",),
         allowed_hosts=("*.example.com", "127.0.0.1:9000", "[::1]:80"),
         allow_http=True,
         auth_type="oauth_m2m",
@@ -50,6 +52,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "FLYTE_DATABRICKS_INSTANCE": "not a host",
         "FLYTE_DATABRICKS_AUTH_TYPE": "oidc_federation",
         "DATABRICKS_CLIENT_ID": "id:secret",
+        "DBX_AGENT_TASK_TYPES": "spark,Databricks",
         "DBX_AGENT_ALLOWED_HOSTS": "https://example.com",
         "DBX_AGENT_ALLOW_HTTP": "maybe",
         "DBX_AGENT_RETRYABLE_FAILURES": "never",
@@ -67,6 +70,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
             "FLYTE_DATABRICKS_INSTANCE is 'not a host', which is no host. Use a host such as "
             "'dbc-1234.cloud.databricks.com'."
         ),
+        "DBX_AGENT_TASK_TYPES contains 'Databricks'. Use spark or databricks, or both, separated by a comma.",
         (
             "DBX_AGENT_ALLOWED_HOSTS contains 'https://example.com'. Use hosts or globs without a scheme, "
             "such as '*.databricks.example.com', separated by commas."
