@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.instance import Instance
-from dbx_agent.settings import Settings
+from dbx_agent.settings import _DEFAULT_SECONDS, _VARIABLES, Settings
 
 
 def test_settings_of_an_empty_environment_are_the_defaults() -> None:
@@ -96,3 +98,13 @@ def test_what_kubernetes_adds_for_a_service_named_dbx_agent_is_no_mistake() -> N
     """Names that begin like ours are left alone."""
     environ = {"DBX_AGENT_PORT": "tcp://10.0.0.7:8000", "DBX_AGENT_SERVICE_HOST": "10.0.0.7"}
     assert Settings.from_environ(environ) == Settings()
+
+
+def test_page_names_every_variable_and_its_default() -> None:
+    """Who deploys the agent finds each variable in docs/agent/running.md."""
+    page = (Path(__file__).parents[2] / "docs" / "agent" / "running.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for variable in _VARIABLES:
+        [row] = [row for row in rows if f"`{variable}`" in row]
+        if variable in _DEFAULT_SECONDS:
+            assert f"`{_DEFAULT_SECONDS[variable]:g}`" in row
