@@ -57,7 +57,9 @@ WEAKNESSES: dict[int, Weakness] = {
     2: Weakness(
         "raises on rarer results, and on an end without one", "has a row for each, and one for the rest"
     ),
-    3: Weakness("answers UNDEFINED when `state` is missing: the engine starts anew", "repeats the last phase"),
+    3: Weakness(
+        "answers UNDEFINED when `state` is missing: the engine starts anew", "repeats the last phase"
+    ),
     4: Weakness(
         "what INTERNAL_ERROR means depends on flytekit's patch release", "is decided by termination details"
     ),
