@@ -209,10 +209,11 @@ def _post(
 
 
 def _get(instance: Instance, route: str, run_id: int | None, **query: str) -> ApiCall:
+    further = f"&{urlencode(query)}" if query else ""
     return ApiCall(
         method="GET",
         instance=instance,
-        path=f"{LARGE_RUNS_API_ENDPOINT}/{route}?{urlencode({'run_id': run_id, **query})}",
+        path=f"{LARGE_RUNS_API_ENDPOINT}/{route}?run_id={run_id}{further}",
         repeatable=True,
         subject=f"{route} of {run_id}",
     )

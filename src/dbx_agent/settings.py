@@ -110,7 +110,8 @@ class Settings:
         Raises:
             ConfigurationError: With one sentence per mistake, not only the first.
         """
-        return _read(tuple(environ.get(name) for name in _VARIABLES))
+        # Not get, which in os.environ raises and catches an exception for each that is not there.
+        return _read(tuple(environ[name] if name in environ else None for name in _VARIABLES))
 
 
 # The agent reads the environment for each call, so that a changed one is seen; equal ones are read once.
