@@ -110,8 +110,8 @@ class Settings:
         Raises:
             ConfigurationError: With one sentence per mistake, not only the first.
         """
-        # Not get, which in os.environ raises and catches an exception for each that is not there.
-        return _read(tuple(environ[name] if name in environ else None for name in _VARIABLES))
+        # Not get: in os.environ it raises and catches an exception for each that is not there.
+        return _read(tuple(environ[name] if name in environ else None for name in _VARIABLES))  # noqa: SIM401
 
 
 # The agent reads the environment for each call, so that a changed one is seen; equal ones are read once.
