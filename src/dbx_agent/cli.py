@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from dbx_agent.errors import ConfigurationError, CredentialsError
-from dbx_agent.settings import Settings
+from dbx_agent.errors import ConfigurationError
+from dbx_agent.logs import FORMATS, configure
+from dbx_agent.settings import TASK_TYPES, Settings
 
 __all__ = ["main"]
 
 _MAX_PORT = 65535
+
+logger = logging.getLogger("flytekit.dbx_agent")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,28 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_environ(os.environ)
+    if options.task_types:
+        settings = replace(settings, task_types=options.task_types)
     from dbx_agent.serve import ServeOptions, serve
 
-    chosen = ServeOptions(host=options.host, port=options.port, grace_seconds=options.grace)
-    asyncio.run(serve(settings, chosen, announce=_announce))
+    chosen = ServeOptions(
+        host=options.host,
+        port=options.port,
+        metrics_port=options.metrics_port,
+        grace_seconds=options.grace,
+    )
+    configure(options.log_format, sys.stderr)
+    announce = _announce if options.log_format == "text" else logger.info
+    asyncio.run(serve(settings, chosen, announce=announce))
     return 0
 
 
-def _announce(address: str) -> None:
-    _warn_without_token()
-    sys.stdout.write(f"dbx-agent: listening on {address}\n")
+def _announce(what: str) -> None:
+    sys.stdout.write(f"dbx-agent: {what}\n")
     sys.stdout.flush()
-
-
-def _warn_without_token() -> None:
-    from dbx_agent.compat import read_secret
-    from dbx_agent.credentials import Credentials
-
-    try:
-        Credentials(read_secret).token()
-    except CredentialsError as error:
-        sys.stderr.write(f"dbx-agent: warning: {error} It is read for each call, so it may still come.\n")
-        sys.stderr.flush()
 
 
 def _complain(problems: Sequence[str]) -> int:
@@ -94,6 +96,24 @@ def _make_parser() -> argparse.ArgumentParser:
         help="port to listen on; 0 takes a free one (default: %(default)s)",
     )
     serve.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="port of Prometheus' metrics; 0 takes a free one (default: there are none)",
+    )
+    serve.add_argument(
+        "--task-types",
+        type=_task_types,
+        metavar="TYPES",
+        help=f"task types to serve (default: DBX_AGENT_TASK_TYPES, or {','.join(TASK_TYPES)})",
+    )
+    serve.add_argument(
+        "--log-format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="how the log is written to standard error (default: %(default)s)",
+    )
+    serve.add_argument(
         "--grace",
         type=_seconds,
         default=10.0,
@@ -107,6 +127,15 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > _MAX_PORT:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: use a number from 0 to {_MAX_PORT}")
     return int(text)
+
+
+def _task_types(text: str) -> tuple[str, ...]:
+    named = text.split(",")
+    for name in named:
+        if name not in TASK_TYPES:
+            allowed = " or ".join(TASK_TYPES)
+            raise argparse.ArgumentTypeError(f"{name!r} is no task type of ours: use {allowed}, or both")
+    return tuple(task_type for task_type in TASK_TYPES if task_type in named)
 
 
 def _seconds(text: str) -> float:

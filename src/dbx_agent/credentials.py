@@ -161,6 +161,17 @@ class Credentials:
             return PAT
         return OAUTH_M2M if settings.client_id or self._find(CLIENT_ID) else PAT
 
+    def require(self, settings: Settings) -> None:
+        """Make sure that there is something to show, without asking anybody whether it opens.
+
+        Raises:
+            CredentialsError: If there is no token, or no client with its secret.
+        """
+        if self.auth_type(settings) == PAT:
+            self.token()
+        else:
+            self.client(settings)
+
     async def token_for(
         self,
         instance: Instance,

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+
+from dbx_agent.errors import ConfigurationError
+from dbx_agent.settings import read_task_types
 
 logger = logging.getLogger("flytekit.dbx_agent")
 
@@ -18,16 +22,21 @@ __all__ = ["register"]
 
 
 def register() -> None:
-    """Make our agents serve the task types `spark` and `databricks`; repeatable.
+    """Make our agents serve the task types that the deployment claims; repeatable.
 
-    An agent of ours that is already registered stays, with its settings.
+    An agent of ours that is already registered stays, with its settings. A type that is not claimed is left to
+    whoever serves it.
+
+    Raises:
+        ConfigurationError: If DBX_AGENT_TASK_TYPES is wrong; nothing is registered then.
     """
-    from dbx_agent.agent import DatabricksAgent, DatabricksAgentV2
+    from dbx_agent.claims import make_agents
     from dbx_agent.compat import RIVAL_MODULES, owns, take_over
 
     for name in RIVAL_MODULES:
         _import_rival(name)
-    take_over([agent for agent in (DatabricksAgent(), DatabricksAgentV2()) if not owns(agent)])
+    agents = [agent for agent in make_agents(read_task_types(os.environ)) if not owns(agent)]
+    take_over(agents, task_types=[agent.task_type for agent in agents])
 
 
 def _import_rival(name: str) -> None:
@@ -44,5 +53,7 @@ def _import_rival(name: str) -> None:
 
 try:
     register()
+except (ConfigurationError, ImportError) as error:
+    logger.error("dbx_agent could not register its agents; Flyte works on without them: %s", error)  # noqa: TRY400 - the message says it all
 except Exception:
     logger.exception("dbx_agent could not register its agents; Flyte works on without them")

@@ -22,7 +22,9 @@ __all__ = [
     "DEFAULT_DATABRICKS_INSTANCE_ENV_KEY",
     "OAUTH_M2M",
     "PAT",
+    "TASK_TYPES",
     "Settings",
+    "read_task_types",
 ]
 
 DEFAULT_DATABRICKS_INSTANCE_ENV_KEY = "FLYTE_DATABRICKS_INSTANCE"
@@ -33,6 +35,10 @@ CLIENT_ID = "DATABRICKS_CLIENT_ID"
 PAT = "pat"
 OAUTH_M2M = "oauth_m2m"
 
+#: The Flyte task types that the agent knows.
+TASK_TYPES = ("spark", "databricks")
+
+_TASK_TYPES = "DBX_AGENT_TASK_TYPES"
 _ALLOWED_HOSTS = "DBX_AGENT_ALLOWED_HOSTS"
 _ALLOW_HTTP = "DBX_AGENT_ALLOW_HTTP"
 _RETRYABLE_FAILURES = "DBX_AGENT_RETRYABLE_FAILURES"
@@ -49,6 +55,7 @@ _VARIABLES = (
     DEFAULT_DATABRICKS_INSTANCE_ENV_KEY,
     AUTH_TYPE,
     CLIENT_ID,
+    _TASK_TYPES,
     _CREDENTIAL_PROVIDER,
     _ALLOWED_HOSTS,
     _ALLOW_HTTP,
@@ -68,6 +75,7 @@ class Settings:
     Attributes:
         instance: The workspace of tasks that name none (FLYTE_DATABRICKS_INSTANCE); `None` means each task
             must.
+        task_types: The Flyte task types that the agent serves (DBX_AGENT_TASK_TYPES, separated by commas).
         allowed_hosts: Further hosts that may receive the token, as globs in lower case, with or without a
             port (DBX_AGENT_ALLOWED_HOSTS, separated by commas).
         allow_http: Whether plain http may leave this machine (DBX_AGENT_ALLOW_HTTP).
@@ -90,6 +98,7 @@ class Settings:
     """
 
     instance: Instance | None = None
+    task_types: tuple[str, ...] = TASK_TYPES
     allowed_hosts: tuple[str, ...] = ()
     allow_http: bool = False
     auth_type: str = ""
@@ -114,6 +123,19 @@ class Settings:
         return _read(tuple(environ[name] if name in environ else None for name in _VARIABLES))  # noqa: SIM401
 
 
+def read_task_types(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Read which task types the deployment claims, and nothing else of its settings.
+
+    Raises:
+        ConfigurationError: If there is one that the agent does not know.
+    """
+    problems: list[str] = []
+    task_types = _read_task_types(environ.get(_TASK_TYPES, ""), problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return task_types
+
+
 # The agent reads the environment for each call, so that a changed one is seen; equal ones are read once.
 @lru_cache(maxsize=8)
 def _read(values: tuple[str | None, ...]) -> Settings:
@@ -124,6 +146,7 @@ def _read(values: tuple[str | None, ...]) -> Settings:
     seconds = _read_durations(given, problems)
     settings = Settings(
         instance=_read_deployment_instance(given, problems, allow_http=allow_http),
+        task_types=_read_task_types(given.get(_TASK_TYPES, ""), problems),
         allowed_hosts=_read_hosts(given.get(_ALLOWED_HOSTS, ""), problems),
         allow_http=allow_http,
         auth_type=_read_auth_type(given.get(AUTH_TYPE, ""), problems),
@@ -177,6 +200,16 @@ def _read_deployment_instance(
     except ConfigurationError as error:
         problems.extend(error.problems)
         return None
+
+
+def _read_task_types(text: str, problems: list[str]) -> tuple[str, ...]:
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    problems.extend(
+        f"{_TASK_TYPES} contains {name!r}. Use {' or '.join(TASK_TYPES)}, or both, separated by a comma."
+        for name in named
+        if name not in TASK_TYPES
+    )
+    return tuple(name for name in TASK_TYPES if name in named or not named)
 
 
 def _read_hosts(text: str, problems: list[str]) -> tuple[str, ...]:

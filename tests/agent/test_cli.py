@@ -31,6 +31,10 @@ def test_wrong_settings_are_all_shown(
     [
         pytest.param(["--port", "70000"], "'70000' is no port: use a number from 0 to 65535", id="port"),
         pytest.param(["--port", "x"], "'x' is no port", id="no-number"),
+        pytest.param(
+            ["--task-types", "spark,ray"], "'ray' is no task type of ours: use spark or", id="types"
+        ),
+        pytest.param(["--log-format", "xml"], "invalid choice: 'xml'", id="format"),
         pytest.param(["--grace", "-1"], "'-1' is no number of seconds", id="negative"),
         pytest.param(["--grace", "soon"], "'soon' is no number of seconds", id="grace"),
         pytest.param(["--grace", "inf"], "'inf' is no number of seconds", id="for-ever"),
@@ -44,3 +48,13 @@ def test_a_wrong_option_names_what_it_takes(
         main(["serve", *arguments])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.flyte
+@pytest.mark.once
+def test_one_port_for_two_things_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings that contradict each other are no surprise of the operating system's."""
+    assert main(["serve", "--port", "8000", "--metrics-port", "8000"]) == 2
+    assert capsys.readouterr().err == (
+        "dbx-agent: --port and --metrics-port are both 8000: gRPC and metrics need a port each.\n"
+    )

@@ -125,3 +125,28 @@ def test_what_no_header_can_carry_is_refused_without_showing_it(token: str) -> N
     with pytest.raises(CredentialsError) as caught:
         Credentials(lambda _: token).token()
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "is_enough"),
+    [
+        pytest.param({"FLYTE_DATABRICKS_ACCESS_TOKEN": "t"}, True, id="token"),
+        pytest.param({"DATABRICKS_CLIENT_ID": "c", "DATABRICKS_CLIENT_SECRET": "s"}, True, id="client"),
+        pytest.param({"DATABRICKS_CLIENT_ID": "c"}, False, id="client-without-secret"),
+        pytest.param({}, False, id="nothing"),
+    ],
+)
+def test_credentials_are_there_or_not(secrets: dict[str, str], is_enough: bool) -> None:  # noqa: FBT001
+    """A deployment is ready with a token or with a client and its secret; nobody is asked whether they open."""
+
+    def read_secret(key: str) -> str:
+        if key not in secrets:
+            raise ValueError(key)
+        return secrets[key]
+
+    credentials = Credentials(read_secret, environ={})
+    if is_enough:
+        credentials.require(Settings())
+    else:
+        with pytest.raises(CredentialsError):
+            credentials.require(Settings())

@@ -66,6 +66,7 @@ def test_without_flytekit_the_command_says_so_in_one_line(without_flytekit: Path
 
 
 @pytest.mark.flyte
+@pytest.mark.once
 @pytest.mark.parametrize("missing", ["prometheus_client", "grpc_health"])
 def test_without_the_rest_of_the_extra_the_command_says_so_in_one_line(tmp_path: Path, missing: str) -> None:
     """Bare flytekit does not bring what serving needs."""
@@ -79,7 +80,10 @@ def test_without_the_rest_of_the_extra_the_command_says_so_in_one_line(tmp_path:
 
 def test_modules_that_do_not_know_flytekit_work_without_it(without_flytekit: Path) -> None:
     """All but those that make Flyte's objects; the plugin included, which must not fail."""
-    flyte = {"__init__", "__main__", "agent", "compat", "job_metadata", "serve", "submission"}
+    flyte = {
+        *("__init__", "__main__", "agent", "claims", "compat", "job_metadata", "readiness", "serve"),
+        "submission",
+    }
     modules = sorted({path.stem for path in (SOURCES / "dbx_agent").glob("*.py")} - flyte)
     code = "\n".join(f"import dbx_agent.{module}" for module in modules)
     assert len(modules) > 15

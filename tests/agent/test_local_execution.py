@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dbx_emulator import Workspace
+from dbx_emulator import Outcome, Workspace
 from dbx_emulator._core.clock import EPOCH_MS
 
-pytestmark = [pytest.mark.flyte, pytest.mark.once]
+from .local_run import do_the_job, pyflyte_run
+
+pytestmark = pytest.mark.flyte
+
+#: A task as a plugin of flytekit makes one that an agent runs, and whose function must not run here.
+WORKFLOW = """
+from flytekit import workflow
+from flytekit.core.python_function_task import PythonFunctionTask
+from flytekit.extend.backend.base_agent import AsyncAgentExecutorMixin
+
+class DatabricksTask(AsyncAgentExecutorMixin, PythonFunctionTask):
+    def get_custom(self, settings):
+        return {"databricksConf": {"run_name": "etl", "existing_cluster_id": "0401-abc"}}
+
+def _double(n: int) -> int:
+    raise AssertionError("it is not run here")
+    return n  # flytekit reads the source and insists on one
+
+double = DatabricksTask(None, _double, task_type="databricks", container_image="ghcr.io/acme/img:1")
+
+@workflow
+def wf(n: int) -> int:
+    return double(n=n)
+"""
 
 
 def _make_task() -> Any:
     """Return a task as a plugin of flytekit makes one that a connector runs."""
     from flytekit.configuration import SerializationSettings
     from flytekit.core.python_function_task import PythonFunctionTask
-    from flytekit.extend.backend.base_connector import AsyncConnectorExecutorMixin
+    from flytekit.extend.backend.base_agent import AsyncAgentExecutorMixin
 
-    class DatabricksTask(AsyncConnectorExecutorMixin, PythonFunctionTask):  # type: ignore[misc]
+    class DatabricksTask(AsyncAgentExecutorMixin, PythonFunctionTask):  # type: ignore[misc]
         def get_custom(self, _settings: SerializationSettings) -> dict[str, Any]:
             return {"databricksConf": {"run_name": "etl", "existing_cluster_id": "0401-abc"}}
 
@@ -28,6 +52,28 @@ def _make_task() -> Any:
     return DatabricksTask(None, nightly, task_type="databricks", container_image="ghcr.io/acme/img:1")
 
 
+@pytest.mark.databricks(leap=True)
+def test_pyflyte_run_reads_what_the_job_wrote(databricks: Workspace, tmp_path: Path) -> None:
+    """Created, polled, its outputs read from the store; the function itself is not called."""
+    databricks.scenarios.add("etl", [Outcome(run="3h")], on_success=do_the_job)
+    done = pyflyte_run(tmp_path, WORKFLOW, n=21)
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == "42"
+    assert [run.result_state for run in databricks.runs] == ["SUCCESS"]
+
+
+@pytest.mark.databricks(leap=True)
+@pytest.mark.parametrize("code", ["CLOUD_FAILURE", "RUN_EXECUTION_ERROR"])
+def test_pyflyte_run_ends_with_a_run_that_failed(databricks: Workspace, tmp_path: Path, code: str) -> None:
+    """Also with what Flyte's engine would try again: nobody does here, and some lines would poll for ever."""
+    databricks.scenarios.add("etl", [Outcome(run="3h", termination_code=code)])
+    done = pyflyte_run(tmp_path, WORKFLOW, n=21)
+    assert done.exit_code == 1
+    assert code in done.output + str(done.exception)
+    assert len(databricks.runs) == 1
+
+
+@pytest.mark.once
 @pytest.mark.databricks(run="24h", leap=True)
 def test_local_execution_leaps_through_a_day(databricks: Workspace) -> None:
     """It sleeps a second between two polls, blocking its loop, and wakes at the events of the run."""
@@ -38,6 +84,7 @@ def test_local_execution_leaps_through_a_day(databricks: Workspace) -> None:
     assert databricks.clock.now_ms - EPOCH_MS >= 86_400_000
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "seconds",
     [

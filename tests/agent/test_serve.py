@@ -2,82 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import json
+import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from flyteidl.admin import agent_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
 from flyteidl.service.agent_pb2_grpc import AgentMetadataServiceStub, AsyncAgentServiceStub
-from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from dbx_emulator import LostResponse, Outcome, StatusFault, Workspace
 
-from .support import load_template, make_execution
+from .serving import (
+    DEADLINE_SECONDS,
+    LIVENESS,
+    READY_TOGETHER,
+    create,
+    get,
+    is_serving,
+    run_to_its_end,
+    serve,
+    started,
+)
 
 pytestmark = pytest.mark.flyte
-
-SOURCES = Path(__file__).parents[2] / "src"
-READY = "dbx-agent: listening on "
-DEADLINE_SECONDS = 30
-
-
-def _command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "dbx_agent", "serve", *options]
-
-
-@contextlib.contextmanager
-def _serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the command, wait until it is ready, and leave no process behind."""
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(SOURCES),
-        "FLYTE_DATABRICKS_INSTANCE": url,
-        "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN": token,
-        "PYTHONUNBUFFERED": "",
-    }
-    process = subprocess.Popen(
-        _command("--port", "0", *options),
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith(READY), process.communicate()
-        yield process, line.removeprefix(READY).strip()
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def _create(stub: Any, *, attempt: int) -> bytes:
-    template = load_template("v2-noinstance").to_flyte_idl()
-    execution = make_execution(attempt=attempt).to_flyte_idl()
-    request = agent_pb2.CreateTaskRequest(
-        template=template, output_prefix=f"s3://out/{attempt}", task_execution_metadata=execution
-    )
-    meta: bytes = stub.CreateTask(request, timeout=DEADLINE_SECONDS).resource_meta
-    return meta
-
-
-def _get(stub: Any, meta: bytes) -> Any:
-    category = agent_pb2.TaskCategory(name="databricks", version=0)
-    request = agent_pb2.GetTaskRequest(task_category=category, resource_meta=meta)
-    return stub.GetTask(request, timeout=DEADLINE_SECONDS).resource
 
 
 def _read_to_end(connection: socket.socket) -> None:
@@ -99,7 +53,7 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
     workspace.faults.add(StatusFault("runs/get", status_code=429, headers={"Retry-After": "1"}, times=1))
     with (
         workspace.serve() as server,
-        _serve(server.url, workspace.token) as (_, address),
+        serve(server.url, workspace.token) as (_, address),
         grpc.insecure_channel(address) as channel,
     ):
         agents = AgentMetadataServiceStub(channel).ListAgents(agent_pb2.ListAgentsRequest()).agents
@@ -108,52 +62,47 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
             for agent in agents
             if agent.name != "Sensor"
         } == {"Databricks Agent": ["spark", "databricks"]}
-        health = HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        assert health.status == health_pb2.HealthCheckResponse.SERVING
         stub = AsyncAgentServiceStub(channel)
-        first = _create(stub, attempt=0)
-        phases = [_phase(_get(stub, first))]
+        first = create(stub, attempt=0)
+        phases = [_phase(get(stub, first))]
         # The task's own `max_retries` makes the service try once more, before Flyte does.
         workspace.clock.advance("2h")
-        phases.append(_phase(_get(stub, first)))
-        second = _create(stub, attempt=1)
+        phases.append(_phase(get(stub, first)))
+        second = create(stub, attempt=1)
         workspace.clock.advance("1h")
-        done = _get(stub, second)
+        done = get(stub, second)
         phases.append(_phase(done))
         assert phases == ["QUEUED", "RETRYABLE_FAILED", "SUCCEEDED"]
         assert [link.name for link in done.log_links] == ["Databricks Console", "Driver logs", "Spark UI"]
-        third = _create(stub, attempt=2)
+        third = create(stub, attempt=2)
         category = agent_pb2.TaskCategory(name="databricks", version=0)
         stub.DeleteTask(agent_pb2.DeleteTaskRequest(task_category=category, resource_meta=third))
         workspace.clock.advance("1h")
-        assert _get(stub, third).message.startswith("USER_CANCELED")
+        assert get(stub, third).message.startswith("USER_CANCELED")
     submits = workspace.journal.calls("runs/submit")
     assert (len(submits), len(workspace.runs)) == (4, 3)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
-    """Exit status 0, and not a word of a traceback."""
-    with _serve("http://127.0.0.1:9", "t", "--grace", "2") as (process, _):
+    """Exit status 0, and a log that says so and holds no traceback."""
+    with serve("http://127.0.0.1:9", "t", "--grace", "2") as (process, _):
         process.send_signal(number)
         out, error = process.communicate(timeout=DEADLINE_SECONDS)
-        assert (process.returncode, out, error) == (0, "", "")
+        assert (process.returncode, out) == (0, "")
+    said = [line.partition(" INFO ")[2] for line in error.splitlines()]
+    assert said[-2:] == ["stopping: calls under way have 2 s to end", "stopped"]
+    assert said[:-2] in ([], ["ready"]), "a signal may come before the first check"
 
 
+@pytest.mark.once
 def test_a_taken_port_is_one_line() -> None:
     """Exit status 2, and what to do."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            _command("--port", str(port)),
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_SECONDS,
-        )
+        done = run_to_its_end("--port", str(port))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"dbx-agent: cannot listen on 127.0.0.1:{port}: Address already in use. "
@@ -161,25 +110,26 @@ def test_a_taken_port_is_one_line() -> None:
     )
 
 
+@pytest.mark.once
 def test_the_port_is_taken_for_good() -> None:
     """Not even a socket that asks to share it gets it."""
-    with _serve("http://127.0.0.1:9", "t") as (_, address), socket.socket() as rival:
+    with serve("http://127.0.0.1:9", "t") as (_, address), socket.socket() as rival:
         rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         with pytest.raises(OSError, match="in use"):
             rival.bind(("127.0.0.1", int(address.rpartition(":")[2])))
 
 
 def test_a_submit_on_its_way_outlives_the_signal() -> None:
-    """The RPC is over with the grace; the workspace still gets the time to answer, so that no run is cut off."""
+    """The RPC is over with the grace; the workspace still gets the time to answer, and its run is cancelled."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_SECONDS)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with (
-            _serve(url, "t", "--grace", "0") as (process, address),
+            serve(url, "t", "--grace", "0") as (process, address),
             grpc.insecure_channel(address) as channel,
             ThreadPoolExecutor(1) as threads,
         ):
-            call = threads.submit(_create, AsyncAgentServiceStub(channel), attempt=0)
+            call = threads.submit(create, AsyncAgentServiceStub(channel), attempt=0)
             connection, _ = listener.accept()
             with connection:
                 assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/submit ")
@@ -189,55 +139,88 @@ def test_a_submit_on_its_way_outlives_the_signal() -> None:
                 # A process that ends closes the connection; one that waits for the answer says nothing.
                 with pytest.raises(TimeoutError):
                     _read_to_end(connection)
+                connection.settimeout(DEADLINE_SECONDS)
                 connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"run_id": 7}')
+                assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/cancel ")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
                 assert process.wait(timeout=DEADLINE_SECONDS) == 0
 
 
-@pytest.mark.parametrize(
-    ("token", "warning"),
-    [
-        pytest.param("t", "", id="there"),
-        pytest.param(
-            "",
-            "dbx-agent: warning: There is no Databricks token. Provide the secret FLYTE_DATABRICKS_ACCESS_TOKEN "
-            "to the agent: the variable _FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN, or the file "
-            "/etc/secrets/flyte_databricks_access_token. It is read for each call, so it may still come.\n",
-            id="missing",
-        ),
-    ],
-)
-def test_a_missing_token_is_one_line_and_no_failure(token: str, warning: str) -> None:
-    """A secret may be mounted later, and an operator who forgot it learns so at once."""
-    with _serve("http://127.0.0.1:9", token) as (process, _):
+def test_without_a_token_it_is_alive_and_not_ready() -> None:
+    """A secret may be mounted later; an operator who forgot it learns so at once, and no call comes astray."""
+    with serve("http://127.0.0.1:9", "") as (process, address):
+        with grpc.insecure_channel(address) as channel:
+            health = HealthStub(channel)
+            assert is_serving(health, LIVENESS)
+            assert not any(is_serving(health, name) for name in READY_TOGETHER)
         process.send_signal(signal.SIGTERM)
         _, error = process.communicate(timeout=DEADLINE_SECONDS)
-    assert (process.returncode, error) == (0, warning)
+    assert process.returncode == 0
+    assert error.splitlines()[0].partition(" WARNING ")[2] == (
+        "not ready: There is no Databricks token. Provide the secret FLYTE_DATABRICKS_ACCESS_TOKEN to the agent: "
+        "the variable _FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN, or the file "
+        "/etc/secrets/flyte_databricks_access_token. It is asked again every 5 s."
+    )
 
 
+def test_a_deployment_is_told_by_health_metrics_and_json_lines() -> None:
+    """Ready and alive; flytekit's counters under its own names; each line of the log is an object."""
+    workspace = Workspace()
+    options = ("--metrics-port", "0", "--log-format", "json", "--task-types", "databricks")
+    with (
+        workspace.serve() as server,
+        started(server.url, workspace.token, *options) as process,
+    ):
+        assert process.stderr is not None
+        said: list[dict[str, str]] = []
+        while not any(line["message"].startswith("metrics on ") for line in said):
+            said.append(json.loads(process.stderr.readline()))
+        told = {line["message"].partition(" on ")[0]: line["message"].partition(" on ")[2] for line in said}
+        with grpc.insecure_channel(told["listening"]) as channel:
+            health = HealthStub(channel)
+            assert all(is_serving(health, name) for name in (*READY_TOGETHER, LIVENESS))
+            agents = AgentMetadataServiceStub(channel).ListAgents(agent_pb2.ListAgentsRequest()).agents
+            claimed = {agent.name: list(agent.supported_task_types) for agent in agents}
+            assert claimed["Databricks Agent"] == ["databricks"]
+            create(AsyncAgentServiceStub(channel), attempt=0)
+        metrics = httpx.get(told["metrics"], trust_env=False).text
+        process.send_signal(signal.SIGTERM)
+        out, error = process.communicate(timeout=DEADLINE_SECONDS)
+    assert re.search(
+        r'^flyte_(agent|connector)_requests_success_total\{operation="create",task_type="databricks"\} 1\.0$',
+        metrics,
+        re.MULTILINE,
+    )
+    said += [json.loads(line) for line in error.splitlines()]
+    assert (process.returncode, out, said[-1]["message"]) == (0, "", "stopped")
+    assert all(line.keys() == {"time", "level", "logger", "message"} for line in said)
+
+
+@pytest.mark.once
+def test_a_taken_port_for_metrics_is_one_line() -> None:
+    """As one for calls."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_to_its_end("--port", "0", "--metrics-port", str(port))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"dbx-agent: cannot listen on 127.0.0.1:{port} for metrics: Address already in use. Choose another port "
+        "with --metrics-port; 0 is any free port.\n"
+    )
+
+
+@pytest.mark.once
 def test_a_second_server_does_not_share_the_port() -> None:
     """GRPC alone would let it, and half of the calls would go astray."""
-    with _serve("http://127.0.0.1:9", "t") as (_, address):
-        done = subprocess.run(
-            _command("--port", address.rpartition(":")[2]),
-            env={**os.environ, "PYTHONPATH": str(SOURCES)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=DEADLINE_SECONDS,
-        )
+    with serve("http://127.0.0.1:9", "t") as (_, address):
+        done = run_to_its_end("--port", address.rpartition(":")[2])
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64])
 def test_an_address_of_no_machine_is_one_line(host: str) -> None:
     """As a taken port; a name that cannot even be asked for is no traceback."""
-    done = subprocess.run(
-        _command("--host", host, "--port", "0"),
-        env={**os.environ, "PYTHONPATH": str(SOURCES)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=DEADLINE_SECONDS,
-    )
+    done = run_to_its_end("--host", host, "--port", "0")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert f"cannot listen on {host}:0: " in done.stderr

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dbx_agent.errors import ConfigurationError
 from dbx_agent.instance import Instance
-from dbx_agent.settings import Settings
+from dbx_agent.settings import _DEFAULT_SECONDS, _VARIABLES, Settings
 
 
 def test_settings_of_an_empty_environment_are_the_defaults() -> None:
@@ -20,6 +22,7 @@ def test_settings_are_read_from_the_environment() -> None:
         "FLYTE_DATABRICKS_INSTANCE": " http://127.0.0.1:8765 ",
         "FLYTE_DATABRICKS_AUTH_TYPE": "OAuth_M2M",
         "DATABRICKS_CLIENT_ID": "0a1b-client",
+        "DBX_AGENT_TASK_TYPES": "databricks ,",
         "DBX_AGENT_ALLOWED_HOSTS": "*.Example.com, 127.0.0.1:9000,[::1]:80,",
         "DBX_AGENT_ALLOW_HTTP": "True",
         "DBX_AGENT_RETRYABLE_FAILURES": "no",
@@ -31,6 +34,7 @@ def test_settings_are_read_from_the_environment() -> None:
     }
     assert Settings.from_environ(environ) == Settings(
         instance=Instance("http", "127.0.0.1", 8765),
+        task_types=("databricks",),
         allowed_hosts=("*.example.com", "127.0.0.1:9000", "[::1]:80"),
         allow_http=True,
         auth_type="oauth_m2m",
@@ -50,6 +54,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "FLYTE_DATABRICKS_INSTANCE": "not a host",
         "FLYTE_DATABRICKS_AUTH_TYPE": "oidc_federation",
         "DATABRICKS_CLIENT_ID": "id:secret",
+        "DBX_AGENT_TASK_TYPES": "spark,Databricks",
         "DBX_AGENT_ALLOWED_HOSTS": "https://example.com",
         "DBX_AGENT_ALLOW_HTTP": "maybe",
         "DBX_AGENT_RETRYABLE_FAILURES": "never",
@@ -67,6 +72,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
             "FLYTE_DATABRICKS_INSTANCE is 'not a host', which is no host. Use a host such as "
             "'dbc-1234.cloud.databricks.com'."
         ),
+        "DBX_AGENT_TASK_TYPES contains 'Databricks'. Use spark or databricks, or both, separated by a comma.",
         (
             "DBX_AGENT_ALLOWED_HOSTS contains 'https://example.com'. Use hosts or globs without a scheme, "
             "such as '*.databricks.example.com', separated by commas."
@@ -92,3 +98,13 @@ def test_what_kubernetes_adds_for_a_service_named_dbx_agent_is_no_mistake() -> N
     """Names that begin like ours are left alone."""
     environ = {"DBX_AGENT_PORT": "tcp://10.0.0.7:8000", "DBX_AGENT_SERVICE_HOST": "10.0.0.7"}
     assert Settings.from_environ(environ) == Settings()
+
+
+def test_page_names_every_variable_and_its_default() -> None:
+    """Who deploys the agent finds each variable in docs/agent/running.md."""
+    page = (Path(__file__).parents[2] / "docs" / "agent" / "running.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for variable in _VARIABLES:
+        [row] = [row for row in rows if f"`{variable}`" in row]
+        if variable in _DEFAULT_SECONDS:
+            assert f"`{_DEFAULT_SECONDS[variable]:g}`" in row

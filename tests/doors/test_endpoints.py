@@ -44,8 +44,10 @@ _CALLS: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/__dbx/journal/export"): ("", None),
     ("GET", "/__dbx/lint"): ("?ignore=DBX013", None),  # which is about the door's own library
     ("GET", "/login.html"): ("?error=private-link-validation-error", None),
-    ("GET", "/__dbx/journal"): ("", None),
     ("DELETE", "/__dbx/journal"): ("", None),
+    ("GET", "/__dbx/timeline"): (f"?run_id={_RUN_ID}", None),
+    ("GET", "/__dbx/timeline/text"): (f"?run_id={_RUN_ID}", None),
+    ("GET", "/__dbx/timeline/svg"): (f"?run_id={_RUN_ID}", None),
     ("POST", "/__dbx/restore"): ("", json.loads(Workspace().snapshot())),
     ("POST", "/__dbx/reset"): ("", None),
 }
@@ -62,8 +64,8 @@ _NEED_MORE = {
 }
 
 
-#: Endpoints that answer with what each door sent.
-_DIFFER = {("GET", "/__dbx/snapshot")}
+#: Endpoints that answer with what each door sent, and when.
+_DIFFER = {("GET", f"/__dbx/{name}") for name in ("snapshot", "journal", "journal/har")}
 
 
 def _answer(workspace: Workspace, method: str, target: str, body: object = None) -> Answer:

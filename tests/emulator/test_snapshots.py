@@ -55,13 +55,14 @@ WIRING: dict[str, set[str]] = {
     "Codec": {"_url", "_workspace_id"},
     "Control": {
         *("clock", "scenarios", "faults", "tokens", "journal", "_snapshots", "_make_another", "_start"),
+        "describe_findings",
         "_unlocked",
     },
     "Snapshots": {"_made_with", "_secrets", "_known", "_guard", "_parts"},
     "Workspace": {
         *("url", "host", "workspace_id", "client_id", "client_secret", "clock", "draws", "scenarios"),
         *("faults", "gate", "_tokens", "journal", "_lock", "_engine", "_stall", "_agenda", "runs"),
-        *("_snapshots", "_control", "_dispatcher"),
+        *("_snapshots", "_control", "_dispatcher", "_on_request"),
     },
 }
 

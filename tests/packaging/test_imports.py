@@ -22,6 +22,8 @@ HEAVY = {
     "trustme",
 }
 
+AGENT_ONCE = (pytest.mark.flyte, pytest.mark.once)
+
 
 def _python(code: str, cwd: Path) -> str:
     done = subprocess.run(
@@ -38,9 +40,9 @@ def test_agent_and_flytekit_import_in_either_order(first: str, tmp_path: Path) -
     code = f"""
 import {first}
 import dbx_agent, flytekit
-from flytekit.extend.backend.base_connector import ConnectorRegistry as registry
-print(type(registry.get_connector("spark")).__module__, type(registry.get_connector("databricks")).__module__)
-print(sorted(c.name for a in registry.list_connectors() for c in a.supported_task_categories
+from dbx_agent.compat import AgentRegistry as registry
+print(type(registry.get_agent("spark")).__module__, type(registry.get_agent("databricks")).__module__)
+print(sorted(c.name for a in registry._METADATA.values() for c in a.supported_task_categories
              if c.name in ("spark", "databricks")))
 """
     assert _python(code, tmp_path).splitlines()[-2:] == [
@@ -87,15 +89,13 @@ def test_plugin_is_found_by_its_entry_point(tmp_path: Path) -> None:
         pytest.param("dbx_emulator", "click", ["serve"], id="emulator-without-click"),
         pytest.param("dbx_emulator", "uvicorn", ["serve"], id="emulator-without-uvicorn"),
         pytest.param("dbx_emulator", "grpc", ["demo"], id="demo-without-grpc"),
-        pytest.param(
-            "dbx_agent", "grpc_health", ["serve"], id="agent-without-health", marks=pytest.mark.flyte
-        ),
+        pytest.param("dbx_agent", "grpc_health", ["serve"], id="agent-without-health", marks=AGENT_ONCE),
         pytest.param(
             "dbx_agent",
             "prometheus_client",
             ["serve"],
             id="agent-without-prometheus",
-            marks=pytest.mark.flyte,
+            marks=AGENT_ONCE,
         ),
     ],
 )

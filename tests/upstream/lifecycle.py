@@ -9,21 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from importlib import import_module
 from typing import Any
 
+from tests.agent.registry import RIVAL_MODULE
 from tests.agent.support import load_template, phase_name
 
 __all__ = ["make_connector", "template_for"]
 
 
 def make_connector() -> Any:
-    """Return a connector of upstream's.
+    """Return a connector of upstream's, or an agent where the line says so; of its newest kind.
 
     Not the one that is registered for the task type: with this project installed, that is ours.
     """
-    from flytekitplugins.spark.connector import DatabricksConnectorV2
-
-    return DatabricksConnectorV2()
+    module = import_module(f"flytekitplugins.spark.{RIVAL_MODULE}")
+    names = ("DatabricksConnectorV2", "DatabricksAgentV2", "DatabricksAgent")
+    return next(getattr(module, name) for name in names if hasattr(module, name))()
 
 
 def template_for(instance: str) -> Any:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from flyteidl.admin.agent_pb2 import Resource as Message
 
 from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
 from dbx_emulator import Outcome, StatusFault, WireFault, Workspace
@@ -64,7 +65,7 @@ async def test_the_services_words_are_shown_whatever_their_shape(
     assert words in resource.message
     assert len(resource.message) < 1300
     assert "\n" not in resource.message
-    (await resource.to_flyte_idl()).SerializeToString()
+    Message(message=resource.message).SerializeToString()
 
 
 @pytest.mark.behaviour(15)

@@ -44,7 +44,7 @@ def _rules(workspace: Workspace) -> list[str]:
 _TROUBLE: dict[str, Callable[[Workspace], object]] = {
     "none": lambda workspace: workspace.scenarios.add("*", [Outcome(run="2h")]),
     "throttled": lambda workspace: workspace.faults.add(
-        StatusFault("*", status_code=429, retry_after=5, every=3)
+        StatusFault("*", status_code=429, retry_after=1, every=3)
     ),
     "rate-limit": lambda workspace: workspace.faults.add(RateLimit("runs/get", per_second=0.05, burst=1)),
     "unavailable": lambda workspace: workspace.faults.add(StatusFault("runs/*", status_code=503, times=2)),
