@@ -122,12 +122,8 @@ class Credentials:
         Raises:
             CredentialsError: If it is missing, empty, or not something a header can carry.
         """
-        return self._check_token(self._find(SECRET_KEY))
-
-    def _check_token(self, text: str) -> str:
-        return _check(
+        return self._read(
             SECRET_KEY,
-            text,
             missing="There is no Databricks token. Provide the secret "
             f"{SECRET_KEY} to the agent: {_places(SECRET_KEY)}.",
         )
@@ -154,10 +150,7 @@ class Credentials:
         """Return how the deployment authenticates: as it says, else by the token if there is one."""
         if settings.auth_type:
             return settings.auth_type
-        return self._usual_auth_type(settings, self._find(SECRET_KEY))
-
-    def _usual_auth_type(self, settings: Settings, token: str) -> str:
-        if token:
+        if self._find(SECRET_KEY):
             return PAT
         return OAUTH_M2M if settings.client_id or self._find(CLIENT_ID) else PAT
 
@@ -194,10 +187,8 @@ class Credentials:
             ApiCallError: If an access token could not be had within the budget.
         """
         require_allowed_host(instance, settings)
-        # Read once: it says as well how the deployment authenticates.
-        token = self._find(SECRET_KEY)
-        if (settings.auth_type or self._usual_auth_type(settings, token)) == PAT:
-            return self._check_token(token)
+        if self.auth_type(settings) == PAT:
+            return self.token()
         client = self.client(settings)
         found = await self._access_tokens.get(
             (instance.origin, client.client_id), fetch(client), budget=budget
@@ -216,7 +207,12 @@ class Credentials:
         return True
 
     def _read(self, key: str, *, missing: str) -> str:
-        return _check(key, self._find(key), missing=missing)
+        text = self._find(key)
+        if not text:
+            raise CredentialsError(missing)
+        if not is_sendable(text):
+            raise CredentialsError(f"The secret {key} is no token: it has blanks, line breaks or no ASCII.")
+        return text
 
     def _find(self, key: str) -> str:
         try:
@@ -295,14 +291,6 @@ class DeploymentAuthority:
             HTTPStatus.FORBIDDEN,
         }
         return self._is_inherited_turn
-
-
-def _check(key: str, text: str, *, missing: str) -> str:
-    if not text:
-        raise CredentialsError(missing)
-    if not is_sendable(text):
-        raise CredentialsError(f"The secret {key} is no token: it has blanks, line breaks or no ASCII.")
-    return text
 
 
 def _places(key: str) -> str:
