@@ -6,10 +6,12 @@ Knows neither what the calls are for nor where tokens come from; it is given who
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -30,7 +32,14 @@ from dbx_agent.retries import (
 )
 from dbx_agent.settings import Settings
 
-__all__ = ["ApiCall", "Authority", "Caller", "Showing"]
+__all__ = ["ApiCall", "Authority", "Caller", "Showing", "read_object"]
+
+T = TypeVar("T")
+
+#: What httpx's own requests say as well. They are not built by its client, which would parse a URL three times
+#: for each call, and send the cookies of one call with another.
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
+_MAX_URLS = 4096
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -42,8 +51,7 @@ class ApiCall:
     Attributes:
         method: The HTTP method.
         instance: The workspace.
-        path: The path of its URL.
-        query: The query's parameters.
+        path: The path of its URL, with the query.
         body: The body; `None` sends none.
         content_type: What the body is.
         repeatable: Whether doing it twice is the same as doing it once.
@@ -56,7 +64,6 @@ class ApiCall:
     method: str
     instance: Instance
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
     repeatable: bool
@@ -106,7 +113,19 @@ class Caller:
         self._user_agent = user_agent
 
     async def call(self, call: ApiCall, *, authority: Authority, budget: Budget) -> dict[str, Any]:
-        """Return the JSON object that the service answers.
+        """Return the JSON object that the service answers. Raises as `read`."""
+        return await self.read(call, read_object, authority=authority, budget=budget)
+
+    async def read(
+        self, call: ApiCall, read: Callable[[bytes], T], *, authority: Authority, budget: Budget
+    ) -> T:
+        """Return what `read` makes of the body that the service answers.
+
+        Args:
+            call: The call.
+            read: Reads a body; raises `ValueError` if it is none of the service's.
+            authority: Who authorizes the attempts.
+            budget: What they may take together.
 
         Raises:
             ApiCallError: If the service refuses, or does not answer within the budget.
@@ -123,7 +142,8 @@ class Caller:
                 unauthorized.may_have_acted = acted
                 raise
             try:
-                return await self._attempt(call, showing, budget)
+                answer = await self._attempt(call, showing, budget)
+                return _read_answer(call, answer, read, showing)
             except _AttemptFailedError as failed:
                 error, cause = failed.error, failed.__cause__
                 acted = acted or may_have_acted(failed.failure)
@@ -137,33 +157,40 @@ class Caller:
             if pause:
                 await self._clock.sleep(pause)
 
-    async def _attempt(self, call: ApiCall, showing: Showing, budget: Budget) -> dict[str, Any]:
+    async def _attempt(self, call: ApiCall, showing: Showing, budget: Budget) -> Answer:
         remaining = budget.remaining_seconds(self._clock.time())
-        direct, secrets = call.instance.is_loopback, (*call.secrets, *showing.secrets)
-        request = self._pool.client(direct=direct).build_request(
+        request = httpx.Request(
             call.method,
-            f"{call.instance.origin}{call.path}",
-            params=dict(call.query) or None,
+            _read_url(f"{call.instance.origin}{call.path}"),
             content=call.body,
             headers={
+                **_HEADERS,
                 "Authorization": showing.authorization,
                 "Content-Type": call.content_type,
                 "User-Agent": self._user_agent,
             },
-            timeout=self._timeout(remaining),
+            extensions={"timeout": self._timeouts(remaining)},
         )
         try:
-            answer = await self._pool.send(request, budget=budget, clock=self._clock, direct=direct)
+            return await self._pool.send(
+                request, budget=budget, clock=self._clock, direct=call.instance.is_loopback
+            )
         except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             # Not chained when it quotes what the service said of a secret.
+            secrets = (*call.secrets, *showing.secrets)
             is_clean = _redact(str(error), secrets) == str(error)
             raise _unanswered(call, error, secrets) from (error if is_clean else None)
-        return _read_answer(call, answer, secrets)
 
-    def _timeout(self, remaining: float) -> httpx.Timeout:
+    def _timeouts(self, remaining: float) -> dict[str, float]:
         connect = min(self._settings.connect_timeout_seconds, remaining)
         request = min(self._settings.request_timeout_seconds, remaining)
-        return httpx.Timeout(connect=connect, read=request, write=request, pool=connect)
+        return {"connect": connect, "read": request, "write": request, "pool": connect}
+
+
+# Runs are asked for again and again.
+@lru_cache(maxsize=_MAX_URLS)
+def _read_url(text: str) -> httpx.URL:
+    return httpx.URL(text)
 
 
 class _AttemptFailedError(Exception):
@@ -190,15 +217,27 @@ def _key(call: ApiCall) -> str:
     return f"{call.instance.authority}{call.subject}{call.body!r}"
 
 
-def _read_answer(call: ApiCall, answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
+def read_object(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - as the parser says of what is no JSON at all
+    return value
+
+
+def _read_answer(call: ApiCall, answer: Answer, read: Callable[[bytes], T], showing: Showing) -> T:
+    secrets = (*call.secrets, *showing.secrets)
     if answer.status_code != HTTPStatus.OK:
         raise _refused(call, answer, secrets)
-    try:
-        body = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        body = None
-    if isinstance(body, dict):
-        return body
+    with suppress(ValueError):
+        return read(answer.content)
     message = f"The {call.subject} got an answer that is not {call.api}'s: {_quote(answer.content, secrets)}"
     # Whether the service acted is as unknown as without an answer.
     raise _AttemptFailedError(CallFailure(Reach.UNKNOWN), UnexpectedResponseError(message))

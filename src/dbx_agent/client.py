@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from hashlib import blake2b
 from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+from urllib.parse import urlencode
 
 from dbx_agent.access_tokens import AccessToken, Fetch
-from dbx_agent.api_call import ApiCall, Caller
+from dbx_agent.api_call import ApiCall, Caller, read_object
 from dbx_agent.budget import Budget
 from dbx_agent.clock import Clock
 from dbx_agent.connection_pool import SHARED_POOL, ConnectionPool
@@ -41,6 +43,7 @@ LARGE_RUNS_API_ENDPOINT = "/api/2.2/jobs"
 
 _TASKS_PER_PAGE = 100
 _MAX_PAGES = 20
+_DIGEST_BYTES = 16
 
 #: Source: [agent.error.unknown-run] sdk: databricks-sdk-py, databricks/sdk/errors/overrides.py
 _UNKNOWN_RUN = re.compile(r"Run .*does not exist|Run: .* in job: .* doesn't exist")
@@ -104,6 +107,28 @@ class JobsClient:
         """Read a run, with the first 100 of its tasks. Raises as `submit_run`."""
         return read_run(await self._call(_get(instance, "runs/get", run_id), budget))
 
+    async def get_changed_run(
+        self, instance: Instance, run_id: int, *, known_digest: bytes, budget: Budget
+    ) -> tuple[RunSnapshot | None, bytes]:
+        """Read a run unless the service says of it what it said before. Raises as `submit_run`.
+
+        Args:
+            instance: Where the run is.
+            run_id: The run.
+            known_digest: The digest of what was said before; empty if there is none.
+            budget: What the call may take.
+
+        Returns:
+            The run, or `None` if it is as it was, and the digest of what is said of it.
+        """
+
+        def read(body: bytes) -> tuple[RunSnapshot | None, bytes]:
+            digest = blake2b(body, digest_size=_DIGEST_BYTES).digest()
+            return None if digest == known_digest else read_run(read_object(body)), digest
+
+        call = _get(instance, "runs/get", run_id)
+        return await self._caller.read(call, read, authority=self._authority(instance), budget=budget)
+
     async def get_all_tasks(self, instance: Instance, run: RunSnapshot, *, budget: Budget) -> RunSnapshot:
         """Read the tasks, or iterations, that the first answer left out. Raises as `submit_run`."""
         seen: set[str] = set()
@@ -133,14 +158,16 @@ class JobsClient:
         await self._call(call, budget)
 
     async def _call(self, call: ApiCall, budget: Budget) -> dict[str, Any]:
-        authority = DeploymentAuthority(
+        return await self._caller.call(call, authority=self._authority(call.instance), budget=budget)
+
+    def _authority(self, instance: Instance) -> DeploymentAuthority:
+        return DeploymentAuthority(
             self._credentials,
-            call.instance,
+            instance,
             self._settings,
-            fetch=lambda client: self._fetch(call.instance, client),
+            fetch=lambda client: self._fetch(instance, client),
             inherited_token=self._inherited_token,
         )
-        return await self._caller.call(call, authority=authority, budget=budget)
 
     def _fetch(self, instance: Instance, client: ClientCredentials) -> Fetch:
         async def fetch(budget: Budget) -> AccessToken:
@@ -184,11 +211,11 @@ def _post(
 
 
 def _get(instance: Instance, route: str, run_id: int | None, **query: str) -> ApiCall:
+    further = f"&{urlencode(query)}" if query else ""
     return ApiCall(
         method="GET",
         instance=instance,
-        path=f"{LARGE_RUNS_API_ENDPOINT}/{route}",
-        query={"run_id": str(run_id), **query},
+        path=f"{LARGE_RUNS_API_ENDPOINT}/{route}?run_id={run_id}{further}",
         repeatable=True,
         subject=f"{route} of {run_id}",
     )

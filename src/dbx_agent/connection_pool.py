@@ -6,8 +6,6 @@ Knows requests and answers; what they mean is for `api_call`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -79,11 +77,21 @@ class _Places:
         # Weak: whoever waits for a place, or holds one, keeps the host's entry.
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def acquire(self, host: str) -> _Place:
-        """Wait for a place; who is cancelled meanwhile takes none."""
+    async def acquire(self, host: str, *, within_seconds: float) -> _Place:
+        """Wait for a place; who is cancelled meanwhile takes none.
+
+        Raises:
+            TimeoutError: If there is none in time.
+        """
         mine = self._hosts.get(host)
         if mine is None:
             mine = self._hosts[host] = asyncio.Semaphore(self._per_host)
+        if mine.locked() or self._total.locked():
+            return await asyncio.wait_for(self._acquire(mine), within_seconds)
+        # wait_for would make a task for what is there at once.
+        return await self._acquire(mine)
+
+    async def _acquire(self, mine: asyncio.Semaphore) -> _Place:
         await mine.acquire()
         try:
             await self._total.acquire()
@@ -162,9 +170,8 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + budget.remaining_seconds(clock.time())
         try:
-            place = await asyncio.wait_for(
-                self._places.get().acquire(request.url.netloc.decode("ascii")),
-                request.extensions["timeout"]["pool"],
+            place = await self._places.get().acquire(
+                request.url.netloc.decode("ascii"), within_seconds=request.extensions["timeout"]["pool"]
             )
         except asyncio.TimeoutError as error:
             raise httpx.PoolTimeout("all connections are busy", request=request) from error
@@ -182,22 +189,21 @@ class ConnectionPool:
         self, request: httpx.Request, place: _Place, *, budget: Budget, clock: Clock, direct: bool
     ) -> Answer:
         try:
-            async with self._lease(direct=direct) as client:
-                response = await client.send(request, stream=True)
-                try:
-                    return await _read(response, request, budget=budget, clock=clock)
-                finally:
-                    await response.aclose()
+            return await self._send_on(self._leases(direct=direct), request, budget=budget, clock=clock)
         finally:
             place.release()
 
-    @contextlib.asynccontextmanager
-    async def _lease(self, *, direct: bool) -> AsyncIterator[httpx.AsyncClient]:
-        leases = self._leases(direct=direct)
+    async def _send_on(
+        self, leases: PerLoop[_Lease], request: httpx.Request, *, budget: Budget, clock: Clock
+    ) -> Answer:
         lease = leases.get()
         lease.in_flight += 1
         try:
-            yield lease.client
+            response = await lease.client.send(request, stream=True)
+            try:
+                return await _read(response, request, budget=budget, clock=clock)
+            finally:
+                await response.aclose()
         except httpx.PoolTimeout:
             # There are no more places than connections, so connections were lost.
             lease.pool_timeouts += 1

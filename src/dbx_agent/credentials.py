@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from http import HTTPStatus
 
 from dbx_agent.access_tokens import AccessTokens, Fetch
@@ -58,9 +59,15 @@ def is_host_allowed(instance: Instance, settings: Settings) -> bool:
     """Tell whether the deployment's token may be sent there."""
     if settings.instance is not None and instance.authority == settings.instance.authority:
         return True
+    return _is_among(instance, settings.allowed_hosts)
+
+
+# Asked for each attempt, and answered the same for the few workspaces that a deployment has.
+@lru_cache(maxsize=256)
+def _is_among(instance: Instance, allowed_hosts: tuple[str, ...]) -> bool:
     with_port = f"[{instance.host}]" if ":" in instance.host else instance.host
     names = (instance.host, with_port, f"{with_port}:{instance.port}")
-    patterns = (*DATABRICKS_HOSTS, *settings.allowed_hosts)
+    patterns = (*DATABRICKS_HOSTS, *allowed_hosts)
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 

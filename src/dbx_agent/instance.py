@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from dbx_agent.error_body import shorten
@@ -54,14 +55,21 @@ class Instance:
     @property
     def is_loopback(self) -> bool:
         """Whether the host is this machine, going by its spelling alone."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return _is_loopback(self.host)
 
 
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# Each poll reads the same few texts.
+@lru_cache(maxsize=256)
 def read_instance(text: str, *, field: str, allow_http: bool) -> Instance:
     """Read a bare host (meaning https), or a URL whose path says nothing.
 

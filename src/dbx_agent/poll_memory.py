@@ -34,11 +34,13 @@ class Answer:
         outcome: The phase and the message.
         links: Where people see more.
         info: What is known of the run, for programs.
+        digest: Of what the service said, if that alone was made into this answer; empty otherwise.
     """
 
     outcome: Outcome
     links: tuple[Link, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+    digest: bytes = b""
 
 
 class Trouble(Enum):

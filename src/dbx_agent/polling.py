@@ -73,13 +73,20 @@ class Poll:
     budget: Budget
     can_retry: bool
 
-    async def read(self) -> Answer:
+    async def read(self, last: Answer) -> Answer:
         """Read the run and what explains its end.
+
+        Args:
+            last: What the poll before was answered; it is still the answer if the service says the same.
 
         Raises:
             DatabricksAgentError: If the run could not be read.
         """
-        run = await self.client.get_run(self.instance, self.run_id, budget=self.budget)
+        run, digest = await self.client.get_changed_run(
+            self.instance, self.run_id, known_digest=last.digest, budget=self.budget
+        )
+        if run is None:
+            return last
         if run.state == RunState():
             raise UnexpectedResponseError(
                 f"{self.instance.authority} answered runs/get of {self.run_id} without a state."
@@ -93,7 +100,7 @@ class Poll:
                 return await self._explain(outcome, run)
             except Exception as error:  # noqa: BLE001 - what explains a failure never hides it
                 _log_unexpected(f"the failure of Databricks run {self.run_id}", error)
-        return self._answer(outcome, run)
+        return replace(self._answer(outcome, run), digest=digest)
 
     def _answer(self, outcome: Outcome, run: RunSnapshot, failed: Sequence[TaskSnapshot] = ()) -> Answer:
         links = run_links(run, origin=self.instance.origin, failed=failed)
@@ -162,7 +169,7 @@ class Polls:
             open_poll: Prepares the poll, which may fail as the poll may.
         """
         try:
-            answer = await open_poll().read()
+            answer = await open_poll().read(self._memory.last_answer(key))
         except Exception as error:  # noqa: BLE001 - an exception that is not foreseen would cost as much as any
             return self._decide_unreadable(key, error)
         self._memory.note_answer(key, answer)

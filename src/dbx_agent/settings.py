@@ -119,7 +119,8 @@ class Settings:
         Raises:
             ConfigurationError: With one sentence per mistake, not only the first.
         """
-        return _read(tuple(environ.get(name) for name in _VARIABLES))
+        # Not get: in os.environ it raises and catches an exception for each that is not there.
+        return _read(tuple(environ[name] if name in environ else None for name in _VARIABLES))  # noqa: SIM401
 
 
 def read_task_types(environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -16,9 +16,12 @@ from dbx_agent.logs import configure
 def stream() -> Iterator[io.StringIO]:
     """Where the log goes; afterwards it goes where it went."""
     flytekit, ours = logging.getLogger("flytekit"), logging.getLogger("flytekit.dbx_agent")
-    before = (list(flytekit.handlers), ours.level)
+    before = (list(flytekit.handlers), flytekit.level, ours.level)
+    # `pyflyte`, run in this process by another test, sets it to another.
+    flytekit.setLevel(logging.WARNING)
     yield io.StringIO()
-    flytekit.handlers, level = before
+    flytekit.handlers, flytekits_level, level = before
+    flytekit.setLevel(flytekits_level)
     ours.setLevel(level)
 
 

@@ -167,7 +167,7 @@ async def _live(
         left.inherited_token = INHERITED
         for pause in ("1s", "1h"):
             resource = await outputs.call(again.get, left)
-            outputs.keep(resource.phase, resource.message, resource.log_links, resource.custom_info)
+            outputs.keep(resource.phase, resource.message, resource.log_links, vars(resource))
             await outputs.call(again.delete, meta)
             workspace.clock.advance(pause)
     pair = base64.b64encode(f"{workspace.client_id}:{CLIENT_SECRET}".encode()).decode()
