@@ -42,6 +42,9 @@ __all__ = ["Attempts", "Submit"]
 #: For so long it is tried to find and to cancel a run that nobody heard of; longer than most outages.
 PATIENCE_SECONDS = 600.0
 
+#: So often it is tried by a process that is about to end, each time for the budget of a create.
+_LAST_TRIES = 3
+
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -171,7 +174,7 @@ class Attempts:
                 "a submit that failed may have made a run, and nothing names it; look for it by hand"
             )
             return
-        started_at, tries = self._clock.time(), 0
+        started_at, tries, last_tries = self._clock.time(), 0, 0
         while not attempt.is_wanted:
             tries += 1
             try:
@@ -182,7 +185,9 @@ class Attempts:
             except DatabricksAgentError as error:
                 pause = _pause_seconds(submit, tries)
                 lasted = self._clock.time() - started_at
-                if self._is_draining or not _may_pass(error) or lasted + pause > PATIENCE_SECONDS:
+                last_tries += self._is_draining
+                is_late = last_tries == _LAST_TRIES or lasted + pause > PATIENCE_SECONDS
+                if is_late or not _may_pass(error):
                     _log_given_up(attempt, error)
                     return
                 await self._pause(pause)

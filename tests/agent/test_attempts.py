@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from dbx_agent.attempts import Attempts, Submit
+from dbx_agent.errors import ApiCallError
 
 from .support import ManualClock
 
@@ -55,3 +56,29 @@ async def test_an_attempt_that_was_answered_long_ago_does_not_save_a_later_run()
     gate.set()
     await attempts.drain()
     assert (caller.cancelled(), cancelled) == (True, [7])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("failures", [0, 1, 2, 3])
+async def test_a_process_that_ends_tries_three_times_to_cancel(failures: int) -> None:
+    """One failure is no reason to leave a run behind, and a service that is gone is none to stay for ever."""
+    attempts = Attempts(ManualClock())
+    asked: list[int] = []
+    held = asyncio.Event()
+
+    async def send() -> int:
+        await held.wait()
+        return 7
+
+    async def cancel(run_id: int) -> None:
+        asked.append(run_id)
+        if len(asked) <= failures:
+            raise ApiCallError("not now", retryable=True)
+
+    caller = asyncio.create_task(attempts.run(Submit(key="k", send=send, cancel=cancel, grace_seconds=60.0)))
+    asyncio.get_running_loop().call_soon(caller.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    asyncio.get_running_loop().call_soon(held.set)
+    await attempts.drain()
+    assert asked == [7] * min(failures + 1, 3)
