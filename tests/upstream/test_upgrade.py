@@ -57,4 +57,5 @@ async def test_a_run_is_cancelled(agents: tuple[Any, Any], workspace: Workspace)
     workspace.clock.advance("1m")
     [run] = workspace.runs
     assert run.result_state == "CANCELED"
-    assert called(workspace) == [("runs/submit", 200), ("runs/cancel", 200)]
+    # Ours looks afterwards whether it stops.
+    assert called(workspace)[:2] == [("runs/submit", 200), ("runs/cancel", 200)]
