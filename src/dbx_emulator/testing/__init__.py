@@ -1,4 +1,4 @@
-"""What judges a client: expectations about the calls it made, and the fault sweep.
+"""What judges a client: expectations about the calls it made, lint, and the fault sweep.
 
 Importing this package loads nothing else; each name is loaded when it is first used.
 """

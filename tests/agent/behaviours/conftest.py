@@ -10,7 +10,7 @@ import pytest
 
 from dbx_emulator import Workspace
 
-from .polled import WorkspaceClock
+from .virtual import VirtualTime
 
 if TYPE_CHECKING:
     from dbx_agent.agent import DatabricksAgentV2
@@ -36,8 +36,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]
 
 
 @pytest.fixture
+def time(workspace: Workspace) -> VirtualTime:
+    """The workspace's time, as an agent takes it."""
+    return VirtualTime(workspace)
+
+
+@pytest.fixture
 def poller(workspace: Workspace, logged: list[logging.LogRecord]) -> DatabricksAgentV2:
     """The agent for the task type `databricks`; its pauses move the workspace's clock."""
     from dbx_agent.agent import DatabricksAgentV2
 
-    return DatabricksAgentV2(clock=WorkspaceClock(workspace))
+    return DatabricksAgentV2(clock=VirtualTime(workspace))

@@ -1,4 +1,4 @@
-"""Runs that the tests of `get` poll, on the workspace's own time; no test of its own."""
+"""Runs that the tests of `get` poll; no test of its own."""
 
 from __future__ import annotations
 
@@ -12,22 +12,7 @@ from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
 from dbx_emulator import Outcome, Workspace
 from tests.agent.support import TEMPLATE, Template, make_execution
 
-__all__ = ["WorkspaceClock", "ended", "served", "submitted", "submitted_tasks"]
-
-
-class WorkspaceClock:
-    """The agent's time is the workspace's: pauses, delays and polls all move the same clock."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    def time(self) -> float:
-        """Return the virtual time in seconds."""
-        return self._workspace.clock.now_ms / 1000
-
-    async def sleep(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self._workspace.clock.advance(seconds)
+__all__ = ["ended", "served", "submitted", "submitted_tasks"]
 
 
 async def submitted(

@@ -28,12 +28,6 @@ def oauth(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def time(workspace: Workspace) -> VirtualTime:
-    """The workspace's time."""
-    return VirtualTime(workspace)
-
-
-@pytest.fixture
 def agent(time: VirtualTime) -> DatabricksAgentV2:
     """An agent on the workspace's time."""
     return DatabricksAgentV2(clock=time)

@@ -21,12 +21,6 @@ TOKEN = "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN"
 
 
 @pytest.fixture
-def time(workspace: Workspace) -> VirtualTime:
-    """The workspace's time."""
-    return VirtualTime(workspace)
-
-
-@pytest.fixture
 def agent(time: VirtualTime) -> DatabricksAgentV2:
     """An agent on the workspace's time."""
     return DatabricksAgentV2(clock=time)

@@ -297,3 +297,17 @@ async def test_a_login_page_in_place_of_the_api_says_nothing_of_the_run(
             assert phase_name(resource) == "QUEUED"
             assert "could not be read, the next poll asks again: " in resource.message
             workspace.clock.advance("8h")
+
+
+@pytest.mark.asyncio
+async def test_what_the_service_says_again_is_not_worked_out_again(
+    workspace: Workspace, poller: DatabricksAgentV2
+) -> None:
+    """The same body is the same answer, down to its text as an object; the next event makes another."""
+    meta = await submitted(workspace, poller, Outcome(cluster="2m", run="1h"))
+    first, second = await poller.get(meta), await poller.get(meta)
+    assert second.message is first.message
+    workspace.clock.advance("2m")
+    third = await poller.get(meta)
+    assert (phase_name(first), phase_name(third)) == ("INITIALIZING", "RUNNING")
+    assert third.message != first.message
