@@ -118,7 +118,7 @@ def _make_parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=10.0,
         metavar="SECONDS",
-        help="how long calls may go on after SIGTERM (default: %(default)s)",
+        help="how long calls may go on after SIGTERM; no less than a create's budget (default: %(default)s)",
     )
     return parser
 
