@@ -15,9 +15,9 @@ from typing import Any
 
 from dbx_agent.links import Link
 from dbx_agent.outcome import Outcome, Phase
-from dbx_agent.patience import PATIENCE_SECONDS, Patience, Trouble
+from dbx_agent.patience import Patience, Trouble
 
-__all__ = ["PATIENCE_SECONDS", "Answer", "PollMemory", "RunKey", "Trouble"]
+__all__ = ["Answer", "PollMemory", "RunKey"]
 
 #: The workspace and the run's id.
 RunKey = tuple[str, int]
