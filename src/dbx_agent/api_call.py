@@ -36,9 +36,8 @@ __all__ = ["ApiCall", "Authority", "Caller", "Showing", "read_object"]
 
 T = TypeVar("T")
 
-#: What httpx's own requests say as well. They are not built by its client, which would parse a URL three times
-#: for each call, and send the cookies of one call with another.
-_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Connection": "keep-alive"}
+#: Requests are not built by httpx's client, which would parse a URL three times for each call.
+_ENCODINGS = "gzip, deflate"
 _MAX_URLS = 4096
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -159,16 +158,18 @@ class Caller:
 
     async def _attempt(self, call: ApiCall, showing: Showing, budget: Budget) -> Answer:
         remaining = budget.remaining_seconds(self._clock.time())
+        headers = {
+            "Authorization": showing.authorization,
+            "User-Agent": self._user_agent,
+            "Accept-Encoding": _ENCODINGS,
+        }
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
         request = httpx.Request(
             call.method,
             _read_url(f"{call.instance.origin}{call.path}"),
             content=call.body,
-            headers={
-                **_HEADERS,
-                "Authorization": showing.authorization,
-                "Content-Type": call.content_type,
-                "User-Agent": self._user_agent,
-            },
+            headers=headers,
             extensions={"timeout": self._timeouts(remaining)},
         )
         try:
