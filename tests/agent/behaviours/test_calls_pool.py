@@ -74,7 +74,7 @@ def _client(
 ) -> JobsClient:
     return JobsClient(
         Settings(instance=instance, connect_timeout_seconds=connect_timeout_seconds),
-        credentials=Credentials(lambda _: "t"),
+        credentials=Credentials(lambda _: "canary-token"),
         clock=clock or RealClock(),
         flytekit_version="x",
         pool=pool,
