@@ -129,7 +129,7 @@ PURE: dict[str, set[str]] = {
 
 #: Third-party packages and the only modules of the agent that may import them.
 ONLY_IN: dict[str, set[str]] = {
-    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool"},
+    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool", "dbx_agent.connections"},
 }
 
 
