@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from dbx_emulator import Workspace
+from dbx_emulator._api.messages import Request
+
 from .watch import MARK, PLACES, Watch
 
 # What is planted in a session inside a test is seen by the watch over that test as well.
@@ -89,7 +92,7 @@ from dbx_agent.outcome import Phase
 def _run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     pytester.makepyfile(code)
     # What hypothesis says at the end takes it a second.
-    without = ("-p", "no:hypothesispytest", "-p", "no:cacheprovider")
+    without = ("-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:cacheprovider")
     return pytester.runpytest_inprocess("-p", "tests.canaries.plugin", *without)
 
 
@@ -195,3 +198,20 @@ def test_the_end_of_a_canary_is_found_and_no_other_secret_is_quoted() -> None:
     assert watch.end() == [f"log ({PLACES['log']}): a token, another, after 'first '"]
     watch.note("log", MARK)
     assert watch.end() == []
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-anything"])
+def test_a_journal_that_shows_credentials_of_headers_is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whether it is the header of the credentials or another one."""
+    monkeypatch.setattr("dbx_emulator._core.har.find_secrets", lambda *_: ())
+    monkeypatch.setattr(
+        "dbx_emulator._core.har.redact_headers",
+        lambda lines: [(each.decode(), value.decode()) for each, value in lines],
+    )
+    watch, workspace = Watch(), Workspace()
+    watch.begin()
+    watch.keep(workspace.journal)
+    workspace.handle(Request("GET", "/x", [(name.encode(), f"Bearer {MARK}0123".encode())], b""))
+    assert [said.partition(" ")[0] for said in watch.end()] == ["journal"]

@@ -49,6 +49,7 @@ class Watch:
         self._secrets: dict[str, str] = {}
         self._texts: dict[str, list[str]] = {}
         self._journals: deque[Any] = deque()
+        self._headers: set[tuple[bytes, ...]] = set()
 
     def begin(self) -> None:
         """Forget the test before."""
@@ -106,11 +107,12 @@ class Watch:
 
     def _read(self, journal: Any) -> None:
         secrets = [part.encode() for part in self._parts()]
-        for place, entry in enumerate(list(journal)):
-            said = b"\n".join(_raw(entry))
-            # To write all of them down would take longer than many a test. All are written in the same way, so
-            # that one shows what becomes of credentials in headers, and others only if there is something in them.
-            if not place or any(secret in said for secret in secrets):
+        for entry in list(journal):
+            said, names = b"\n".join(_raw(entry)), _header_names(entry)
+            # To write all of them down would take longer than many a test. What becomes of credentials in a header
+            # depends on its name alone; of the rest is shown what is there.
+            if names not in self._headers or any(secret in said for secret in secrets):
+                self._headers.add(names)
                 self.note("journal", *_shown(entry))
 
 
@@ -124,6 +126,10 @@ def _raw(entry: Any) -> Iterator[bytes]:
         yield entry.told.body
         yield from (value for _, value in entry.told.headers)
         yield from (getattr(operation, "data", b"") for operation in entry.told.wire)
+
+
+def _header_names(entry: Any) -> tuple[bytes, ...]:
+    return () if entry.said is None else tuple(name for name, _ in entry.said.headers)
 
 
 def _shown(entry: Any) -> Iterable[str]:
