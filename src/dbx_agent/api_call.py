@@ -63,7 +63,7 @@ class ApiCall:
     method: str
     instance: Instance
     path: str
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     content_type: str = "application/json"
     repeatable: bool
     subject: str

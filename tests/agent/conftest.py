@@ -12,7 +12,7 @@ import pytest
 
 from dbx_emulator import Workspace
 
-from .support import ManualClock
+from .support import CANARY, CLIENT_CANARY, ManualClock
 
 if TYPE_CHECKING:
     from dbx_agent.agent import DatabricksAgentV2
@@ -44,8 +44,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """An emulated workspace that the environment names, with time that stands still."""
-    workspace = Workspace()
+    """An emulated workspace that the environment names, with time that stands still; canaries open it."""
+    workspace = Workspace(token=CANARY, client_secret=CLIENT_CANARY)
     monkeypatch.setenv("FLYTE_DATABRICKS_INSTANCE", workspace.host)
     monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", workspace.token)
     with workspace.intercept():

@@ -16,6 +16,9 @@ DATA = Path(__file__).parent / "data"
 CANARY = "canary-0123456789"
 """A token that must never be seen outside a header."""
 
+CLIENT_CANARY = "canary-secret-0123456789"
+"""Likewise, the secret of a client."""
+
 
 class ManualClock:
     """Time that only passes by sleeping.

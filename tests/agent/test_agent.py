@@ -38,6 +38,8 @@ from .support import (
 
 pytestmark = pytest.mark.flyte
 
+REFUSED = "canary-that-opens-nothing"
+
 
 def test_documented_names_are_there() -> None:
     """Flytekit's API documentation, name by name."""
@@ -59,8 +61,8 @@ def test_documented_names_are_there() -> None:
 @pytest.mark.fact("flyte.secret.lookup")
 def test_get_header_needs_no_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     """As documented; the token is the deployment's, read from where flytekit looks."""
-    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", "t")
-    assert get_header() == {"Authorization": "Bearer t", "Content-Type": "application/json"}
+    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", CANARY)
+    assert get_header() == {"Authorization": f"Bearer {CANARY}", "Content-Type": "application/json"}
     monkeypatch.delenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN")
     with pytest.raises(CredentialsError):
         get_header()
@@ -212,20 +214,20 @@ async def test_no_secret_is_seen_anywhere(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A canary for a token, through success, refusal and trouble: in no metadata, message, error, repr or log."""
-    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", CANARY)
+    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", REFUSED)
     monkeypatch.setattr(logging.getLogger("flytekit"), "propagate", True)
     caplog.set_level(logging.DEBUG)
     outputs: list[object] = []
     template = Template(
-        {"databricksConf": CONF, "databricksToken": CANARY}, container=Container(env={"SECRET": "public"})
+        {"databricksConf": CONF, "databricksToken": REFUSED}, container=Container(env={"SECRET": "public"})
     )
     meta = await agent.create(template, task_execution_metadata=make_execution())
     outputs += [meta, meta.encode(), await agent.get(meta), agent]
     known = DatabricksJobMetadata(workspace.host, "123456789")
     outputs.append(await agent.get(known))
-    workspace.faults.add(StatusFault("runs/cancel", status_code=500, message=f"bad token {CANARY}"))
+    workspace.faults.add(StatusFault("runs/cancel", status_code=500, message=f"bad token {REFUSED}"))
     with pytest.raises(ApiCallError) as caught:
         await agent.delete(known)
     outputs += [caught.value, caught.getrepr(style="long", showlocals=False), caplog.text]
     assert meta.rejected
-    assert CANARY not in " ".join(f"{output!r} {output!s}" for output in outputs)
+    assert REFUSED not in " ".join(f"{output!r} {output!s}" for output in outputs)

@@ -209,7 +209,7 @@ async def test_a_cluster_that_takes_no_environment_is_warned_of(
     warned: int,
 ) -> None:
     """Once per create, with the task's name and without any value."""
-    execution = make_execution(environment={"SECRET": "value-1"})
+    execution = make_execution(environment={"SECRET": "canary-value-1"})
     logger, heard = logging.getLogger("flytekit.dbx_agent"), BufferingHandler(capacity=100)
     logger.addHandler(heard)
     try:

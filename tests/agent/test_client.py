@@ -8,6 +8,7 @@ import httpx
 import pytest
 from dirty_equals import IsStr
 
+from dbx_agent.api_call import ApiCall, Showing
 from dbx_agent.budget import Budget
 from dbx_agent.client import (
     DATABRICKS_API_ENDPOINT,
@@ -338,3 +339,19 @@ def test_gone_and_finished_are_told_by_the_services_words(
 ) -> None:
     """A missing endpoint is not a missing run, and a proxy's 404 says nothing of runs."""
     assert (is_run_unknown(error), is_run_finished(error)) == (unknown, finished)
+
+
+def test_a_call_is_written_down_without_what_is_secret_of_it() -> None:
+    """Its body may hold the password of an image's registry."""
+    call = ApiCall(
+        method="POST",
+        instance=INSTANCE,
+        path="/p",
+        body=f'{{"password": "{CANARY}"}}'.encode(),
+        repeatable=True,
+        subject="submit of a run",
+        secrets=(CANARY,),
+    )
+    showing = Showing(f"Bearer {CANARY}", (CANARY,))
+    assert "submit of a run" in repr(call)
+    assert CANARY not in f"{call!r} {showing!r}"

@@ -130,8 +130,8 @@ def test_what_no_header_can_carry_is_refused_without_showing_it(token: str) -> N
 @pytest.mark.parametrize(
     ("secrets", "is_enough"),
     [
-        pytest.param({"FLYTE_DATABRICKS_ACCESS_TOKEN": "t"}, True, id="token"),
-        pytest.param({"DATABRICKS_CLIENT_ID": "c", "DATABRICKS_CLIENT_SECRET": "s"}, True, id="client"),
+        pytest.param({"FLYTE_DATABRICKS_ACCESS_TOKEN": CANARY}, True, id="token"),
+        pytest.param({"DATABRICKS_CLIENT_ID": "c", "DATABRICKS_CLIENT_SECRET": CANARY}, True, id="client"),
         pytest.param({"DATABRICKS_CLIENT_ID": "c"}, False, id="client-without-secret"),
         pytest.param({}, False, id="nothing"),
     ],

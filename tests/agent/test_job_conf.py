@@ -57,16 +57,16 @@ def test_large_ids_keep_their_digits(conf: Any, expected: dict[str, Any]) -> Non
         ),
         pytest.param({"a": {"b": float("inf")}}, r"databricksConf\.a\.b is inf.*Use a finite", id="infinite"),
         pytest.param('{"a": NaN}', r"databricksConf\.a is nan", id="nan-in-text"),
-        pytest.param("{canary", "databricksConf is no JSON: .* Write the text of an object", id="no-json"),
-        pytest.param('["canary"]', "databricksConf is the text of no object", id="text-of-a-list"),
+        pytest.param("{canary-x", "databricksConf is no JSON: .* Write the text of an object", id="no-json"),
+        pytest.param('["canary-x"]', "databricksConf is the text of no object", id="text-of-a-list"),
         pytest.param("[" * 100_000, "databricksConf is nested too deeply", id="too-deep"),
         pytest.param({"json": 5.0}, r"databricksConf\.json is of a wrong type: float", id="json-number"),
         pytest.param(
-            {"json": "{}", "b": "canary", "a": 1},
+            {"json": "{}", "b": "canary-x", "a": 1},
             "databricksConf has json and also a, b. The text is the whole",
             id="json-and-more",
         ),
-        pytest.param(["canary"], "databricksConf is of a wrong type: list. .* an object", id="a-list"),
+        pytest.param(["canary-x"], "databricksConf is of a wrong type: list. .* an object", id="a-list"),
     ],
 )
 def test_what_is_not_exact_names_the_place_and_shows_no_text(conf: Any, message: str) -> None:

@@ -30,7 +30,7 @@ def test_further_fields_survive_and_do_not_compare() -> None:
 @pytest.mark.fact("flyte.meta.unknown-key-raises")
 def test_unknown_keys_and_numbers_are_tolerated() -> None:
     """Metadata of flytekit's own agents is read; their token is dropped."""
-    data = b'{"databricks_instance": "h", "run_id": 7, "auth_token": "canary", "namespace": null}'
+    data = b'{"databricks_instance": "h", "run_id": 7, "auth_token": "canary-older", "namespace": null}'
     meta = DatabricksJobMetadata.decode(data)
     assert meta == DatabricksJobMetadata("h", "7")
     assert meta.version == 1
@@ -43,11 +43,11 @@ def test_unknown_keys_and_numbers_are_tolerated() -> None:
         b"",
         b"\xff",
         b"[]",
-        b"canary",
+        b"canary-x",
         b"{}",
         b'{"databricks_instance": "h"}',
-        b'{"databricks_instance": "h", "run_id": {"x": "canary"}}',
-        b'{"databricks_instance": "h", "run_id": "7", "is_local": "canary"}',
+        b'{"databricks_instance": "h", "run_id": {"x": "canary-x"}}',
+        b'{"databricks_instance": "h", "run_id": "7", "is_local": "canary-x"}',
         b'{"databricks_instance": "h", "run_id": true}',
     ],
 )

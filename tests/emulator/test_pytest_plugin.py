@@ -80,7 +80,8 @@ def test_fixture_is_of_one_test_alone(pytester: pytest.Pytester) -> None:
 
         def test_fails(databricks):
             databricks.clock.advance("1h")
-            assert not httpx.get(databricks.url + "/api/2.1/jobs/runs/list", headers=databricks.headers)
+            response = httpx.get(databricks.url + "/api/2.1/jobs/runs/list", headers=databricks.headers)
+            assert not response
 
         def test_starts_anew(databricks):
             assert (len(databricks.journal), databricks.clock.now_ms) == (0, 1_704_067_200_000)

@@ -19,6 +19,7 @@ from dbx_emulator._api.router import ROUTES, is_control, no_route
 from dbx_emulator._core.errors import ApiError, UsageError
 from dbx_emulator._core.faults import Fault, FaultCall
 from dbx_emulator._core.principals import Principal
+from dbx_emulator._core.redaction import find_secrets, redact_quotes
 
 __all__ = ["Dispatcher", "bearer_token"]
 
@@ -155,10 +156,12 @@ class Dispatcher:
         answer = self._refuse(error, path)
         if is_control(path):
             return answer.reply
+        # Whoever reads the journal reads the path, and a client in trouble may have its token in there.
+        shown = str(redact_quotes(path, find_secrets(request.headers, "", b"")))
         self._journal.record(
             now_ms=self._clock.now_ms,
             method=request.method,
-            path=path,
+            path=shown,
             route="",
             run_id=None,
             status_code=error.status_code,

@@ -14,7 +14,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from dbx_emulator._core.redaction import redact_body, redact_form, redact_headers
+from dbx_emulator._core.redaction import (
+    find_secrets,
+    redact_body,
+    redact_form,
+    redact_headers,
+    redact_quotes,
+)
 
 if TYPE_CHECKING:
     from dbx_emulator._core.journal import JournalEntry, Said, Told
@@ -73,7 +79,7 @@ def _render(entry: JournalEntry) -> dict[str, Any]:
     delay_ms = told.delay_ms if told else 0
     came = arrived(entry.status_code, told) if told else Arrived(entry.status_code, b"", "")
     said_at = "" if not entry.real_ms else f"in real time at {_moment(entry.real_ms)}"
-    rendered = {
+    rendered: dict[str, Any] = {
         "startedDateTime": _moment(entry.now_ms),
         "time": delay_ms,
         "request": _render_request(entry, said),
@@ -84,7 +90,9 @@ def _render(entry: JournalEntry) -> dict[str, Any]:
         "_dbx": {name: getattr(each, "value", each) for name, each in _facts(entry).items()},
     }
     # As browsers name what kept an answer away.
-    return rendered | ({"_error": came.trouble} if came.trouble else {})
+    rendered |= {"_error": came.trouble} if came.trouble else {}
+    secrets = find_secrets(said.headers, said.target.partition("?")[2], said.body) if said else ()
+    return {name: redact_quotes(each, secrets) for name, each in rendered.items()}
 
 
 def _facts(entry: JournalEntry) -> dict[str, object]:

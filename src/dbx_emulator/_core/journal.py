@@ -78,7 +78,8 @@ class JournalEntry(NamedTuple):
         sequence: Its number, from 1; numbers go on when old entries are dropped.
         now_ms: When it was answered, in epoch milliseconds of virtual time.
         method: The HTTP method.
-        path: The path as it was called, without the query.
+        path: The path as it was called, without the query, and without credentials if the call brought them there
+            as well.
         route: What was called, without the version: `runs/submit`; an empty string if nothing serves the path.
         run_id: The run it was about, as far as known; `None` otherwise.
         status_code: The status the service answered with, even if the answer was lost.

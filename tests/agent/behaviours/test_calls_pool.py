@@ -86,7 +86,7 @@ def _client(
             connect_timeout_seconds=connect_timeout_seconds,
             request_timeout_seconds=request_timeout_seconds,
         ),
-        credentials=Credentials(lambda _: "t"),
+        credentials=Credentials(lambda _: "canary-token"),
         clock=clock or RealClock(),
         flytekit_version="x",
         pool=pool,

@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.behaviour(10),
     pytest.mark.weakness(11),
     pytest.mark.weakness(29),
+    pytest.mark.shows_secret("journal", "the service is told to quote what it was not sent"),
 ]
 
 PERSONAL = "canary-personal-aaaaaaaaaa"
@@ -231,6 +232,11 @@ def workspace_calls(workspace: Workspace) -> list[str]:
     return [entry.route for entry in workspace.journal]
 
 
+@pytest.mark.shows_secret("exception", "it is planted")
+@pytest.mark.shows_secret("log", "it is planted")
+@pytest.mark.shows_secret("metadata", "it is planted")
+@pytest.mark.shows_secret("repr", "it is planted")
+@pytest.mark.shows_secret("resource", "it is planted")
 @pytest.mark.asyncio
 async def test_a_planted_canary_is_found(
     place: Workspace, logs: _Kept, monkeypatch: pytest.MonkeyPatch
@@ -242,6 +248,7 @@ async def test_a_planted_canary_is_found(
         outputs.check(secrets)
 
 
+@pytest.mark.shows_secret("log", "it is planted")
 @pytest.mark.asyncio
 async def test_a_planted_canary_in_a_log_is_found(
     place: Workspace, logs: _Kept, monkeypatch: pytest.MonkeyPatch

@@ -62,7 +62,7 @@ async def test_the_secrets_of_the_deployment_are_found_under_either_name(
     monkeypatch.delenv("_FSEC_DATABRICKS_CLIENT_SECRET")
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", workspace.client_secret)
     monkeypatch.setenv("FLYTE_DATABRICKS_AUTH_TYPE", "oauth_m2m")
-    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", "wrong")
+    monkeypatch.setenv("_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN", "canary-wrong")
     assert (await submit(DatabricksAgentV2())).run_id
     monkeypatch.setenv("FLYTE_DATABRICKS_AUTH_TYPE", "pat")
     assert "Invalid access token" in (await submit(DatabricksAgentV2(), attempt=1)).rejected

@@ -112,7 +112,7 @@ async def test_a_token_that_an_older_agent_left_serves_where_the_deployments_doe
     """Once in each call, for that run; a run whose token has ended in turn is refused and not asked for ever."""
     meta = await submit(DatabricksAgentV2())
     left = workspace.issue_token(lifetime="1h")
-    tokens = {"absent": "", "refused": "wrong", "not-permitted": workspace.issue_token("guest")}
+    tokens = {"absent": "", "refused": "canary-wrong", "not-permitted": workspace.issue_token("guest")}
     monkeypatch.setenv(TOKEN, tokens[own])
     agent = DatabricksAgentV2(clock=VirtualTime(workspace))
     inherited = _inherited(workspace, meta.run_id, left)
@@ -167,7 +167,7 @@ async def test_credentials_go_to_no_host_that_a_task_invents(
     for auth_type in ("pat", "oauth_m2m"):
         monkeypatch.setenv("FLYTE_DATABRICKS_AUTH_TYPE", auth_type)
         monkeypatch.setenv("DATABRICKS_CLIENT_ID", "id")
-        monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", "secret")
+        monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", "canary-secret")
         agent = DatabricksAgentV2(clock=ManualClock())
         meta = await agent.create(template, task_execution_metadata=make_execution())
         assert "DBX_AGENT_ALLOWED_HOSTS" in meta.rejected
@@ -186,7 +186,7 @@ async def test_no_file_and_no_secret_is_read_because_a_task_names_it(
 ) -> None:
     """The keys by which upstream's tasks choose secrets, clients and files change nothing."""
     (tmp_path / "stolen").write_text("stolen-file")
-    monkeypatch.setenv("_FSEC_OTHER_SECRET", "stolen-secret")
+    monkeypatch.setenv("_FSEC_OTHER_SECRET", "canary-stolen-secret")
     keys = {
         "databricksTokenSecret": "OTHER_SECRET",
         "databricksOauthSecret": "OTHER_SECRET",
@@ -237,8 +237,8 @@ async def test_a_slow_token_stops_no_other_call(
 @pytest.mark.weakness(24)
 def test_get_header_takes_no_template(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no namespace to be taken from one; the token is the deployment's."""
-    monkeypatch.setenv(TOKEN, "t")
-    assert get_header()["Authorization"] == "Bearer t"
+    monkeypatch.setenv(TOKEN, "canary-token")
+    assert get_header()["Authorization"] == "Bearer canary-token"
     with pytest.raises(TypeError):
         get_header(Template({}))  # type: ignore[call-arg]
 
@@ -269,7 +269,7 @@ async def test_a_bad_auth_type_is_no_matter_of_import(
             id="no-secret",
         ),
         pytest.param(
-            {"DATABRICKS_CLIENT_ID": "me", "DATABRICKS_CLIENT_SECRET": "canary x"},
+            {"DATABRICKS_CLIENT_ID": "me", "DATABRICKS_CLIENT_SECRET": "canary-secret x"},
             f"The secret {CLIENT_SECRET_KEY} is no token",
             id="secret-with-blanks",
         ),

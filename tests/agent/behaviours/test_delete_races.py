@@ -241,7 +241,7 @@ async def test_a_window_of_false_403_is_outlived(workspace: Workspace, agent: Da
     ("variable", "value", "error"),
     [
         pytest.param(TOKEN, "", CredentialsError, id="no-token"),
-        pytest.param(TOKEN, "wrong-token", ApiCallError, id="refused-token"),
+        pytest.param(TOKEN, "canary-wrong-token", ApiCallError, id="refused-token"),
         pytest.param("DBX_AGENT_ALLOW_HTTP", "maybe", ConfigurationError, id="bad-settings"),
     ],
 )

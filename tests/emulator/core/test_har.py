@@ -105,6 +105,46 @@ def test_har_shows_no_credentials() -> None:
 
 
 @pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            StatusFault("runs/submit", status_code=401, message="no such token: dbx-emulator-token"),
+            id="json",
+        ),
+        pytest.param(
+            StatusFault("runs/submit", status_code=400, dialect="html", message="<p>hunter-the-2nd</p>"),
+            id="page",
+        ),
+        pytest.param(
+            StatusFault("runs/submit", status_code=302, headers={"Location": "/?t=dbx-emulator-token"}),
+            id="to",
+        ),
+    ],
+)
+def test_har_shows_no_credentials_that_the_service_quotes(fault: Fault) -> None:
+    """Neither the token nor a password, whatever it says them in."""
+    workspace = Workspace(clock=Clock())
+    workspace.faults.add(fault)
+    image = {"url": "me/image", "basic_auth": {"username": "me", "password": "hunter-the-2nd"}}
+    Caller(workspace).reply(
+        "POST", "runs/submit", flat_body(new_cluster=NEW_CLUSTER | {"docker_image": image})
+    )
+    text = json.dumps(workspace.journal.har())
+    assert "REDACTED" in json.dumps(_entries(workspace)[0]["response"])
+    assert [each for each in (workspace.token, "hunter-the-2nd") if each in text] == []
+
+
+def test_journal_shows_no_token_that_stands_in_a_path() -> None:
+    """Neither a line of it nor the archive."""
+    workspace = Workspace(clock=Clock())
+    send(workspace, "GET", f"/api/{workspace.token}/x")
+    [entry] = workspace.journal
+    assert entry.path == "/api/REDACTED/x"
+    shown = f"{entry!r} {workspace.journal.export()!r} {workspace.journal.har()}"
+    assert workspace.token not in shown
+
+
+@pytest.mark.parametrize(
     ("fault", "status", "trouble"),
     [
         pytest.param(LostResponse("runs/get"), 0, "no answer arrived; the service said 200", id="lost"),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
 
-from dbx_emulator._core.redaction import redact_body, redact_form, redact_headers
+from dbx_emulator._core.redaction import (
+    find_secrets,
+    redact_body,
+    redact_form,
+    redact_headers,
+    redact_quotes,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +87,44 @@ def test_headers_lose_their_credentials() -> None:
         *((name, "REDACTED") for name in names),
         ("accept", "*/*"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "body", "secrets"),
+    [
+        pytest.param(
+            {"Authorization": "Bearer abcdefgh"}, "", b"", ["Bearer abcdefgh", "abcdefgh"], id="bearer"
+        ),
+        pytest.param(
+            {"Authorization": f"Basic {base64.b64encode(b'me:12345678').decode()}", "Accept": "text/plain"},
+            "",
+            b"",
+            ["Basic bWU6MTIzNDU2Nzg=", "bWU6MTIzNDU2Nzg=", "12345678"],
+            id="basic",
+        ),
+        pytest.param({"Authorization": "Basic abcde"}, "", b"", ["Basic abcde"], id="no-base64"),
+        pytest.param({}, "token=12345678&password=short&day=20240101", b"", ["12345678"], id="query"),
+        pytest.param({}, "", b"client_secret=12345678&scope=all-apis", ["12345678"], id="form"),
+        pytest.param({}, "", b"[" * 100_000, [], id="bottomless"),
+        pytest.param(
+            {},
+            "",
+            b'{"a": [{"password": "123456789", "max_tokens": 12345678}, "--token", "12345678", "--secret", 1],'
+            b' "b": ["--api-key=1234567890"]}',
+            ["1234567890", "123456789", "12345678"],
+            id="json",
+        ),
+    ],
+)
+def test_secrets_of_a_request_are_found(
+    headers: dict[str, str], query: str, body: bytes, secrets: list[str]
+) -> None:
+    """By the names under which they are sent, the longest first; what is short is left."""
+    lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert find_secrets(lines, query, body) == secrets
+
+
+def test_quoted_secrets_are_taken_out() -> None:
+    """However it is spelled there, and wherever it is."""
+    said = {"a": ['x <12>"34y', 1], "b": json.dumps('<12>"34'), "c": "&lt;12&gt;&quot;34."}
+    assert redact_quotes(said, ['<12>"34']) == {"a": ["x REDACTEDy", 1], "b": '"REDACTED"', "c": "REDACTED."}
