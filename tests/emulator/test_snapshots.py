@@ -41,7 +41,7 @@ WIRING: dict[str, set[str]] = {
         *("_on_profile", "_routes", "_clock", "_draws", "_watchers", "_is_listener_shared"),
         *("_remembered", "_by_route", "_early_routes", "_lags", "_at_connections"),
     },
-    "Gate": {"_faults", "_clock", "_watchers", "_holder", "_has_changed"},
+    "Gate": {"_faults", "_clock", "_watchers", "_holder", "_has_changed", "is_unguarded"},
     "Tokens": {"_current", "_clock", "_first", "_followers"},
     "Journal": {"_limit", "_max_bytes", "_real_ms", "_lock", "_is_silent"},
     "Engine": {"_machine", "_is_moved_by_polls", "store", "to_call"},
@@ -51,7 +51,7 @@ WIRING: dict[str, set[str]] = {
     "StallGuard": {"_clock", "_who", "_limit"},
     "WorkspaceAgenda": {"_engine", "_to_call", "_lock"},
     "RunsView": {"_engine", "_lock"},
-    "Dispatcher": {"_service", "_tokens", "_faults", "_journal", "_clock"},
+    "Dispatcher": {"_service", "_drain", "_tokens", "_faults", "_journal", "_clock"},
     "Codec": {"_url", "_workspace_id"},
     "Control": {
         *("clock", "scenarios", "faults", "tokens", "journal", "_snapshots", "_make_another", "_start"),

@@ -14,7 +14,7 @@ from msgspec import Struct
 from dbx_emulator._api.errors import invalid_parameter, malformed_request
 from dbx_emulator._core.errors import ApiError
 
-__all__ = ["decode_body", "decode_query", "unknown_in_body", "unknown_in_query"]
+__all__ = ["decode_body", "decode_query", "unknown_in_body"]
 
 T = TypeVar("T")
 
@@ -57,8 +57,10 @@ def decode_body(body: bytes, struct: type[T]) -> T:
     return _convert(_without_nulls(value, struct), struct)
 
 
-def decode_query(query: str, body: bytes, struct: type[T]) -> T:
-    """Return the parameters of a GET as `struct`, taken from the query and, where it is silent, from the body.
+def decode_query(query: str, body: bytes, struct: type[T]) -> tuple[T, Sequence[str]]:
+    """Return the parameters of a GET as `struct`, and a note for each that `struct` does not have.
+
+    They are taken from the query and, where it is silent, from the body.
 
     Source: [requests.get-with-body] measured: apache/airflow sends the parameters of some GETs in a JSON body
 
@@ -66,15 +68,17 @@ def decode_query(query: str, body: bytes, struct: type[T]) -> T:
         ApiError: 400 MALFORMED_REQUEST or INVALID_PARAMETER_VALUE in the service's words.
     """
     if not body:
-        return cast("T", _decode_query(query, cast("Hashable", struct)))
+        return cast("tuple[T, Sequence[str]]", _decode_query(query, cast("Hashable", struct)))
     in_query = dict(parse_qsl(query, keep_blank_values=True))
-    return _convert(decode_body(body, dict[str, Any]) | in_query, struct)
+    parameters = _convert(decode_body(body, dict[str, Any]) | in_query, struct)
+    return parameters, [*_unknown_parameters(in_query, struct), *unknown_in_body(body, struct)]
 
 
 # A client that polls sends the same query each time. The Structs of parameters are never changed.
 @functools.lru_cache(maxsize=4_096)
-def _decode_query(query: str, struct: Hashable) -> object:
-    return _convert(dict(parse_qsl(query, keep_blank_values=True)), cast("type[object]", struct))
+def _decode_query(query: str, struct: Hashable) -> tuple[object, Sequence[str]]:
+    in_query = dict(parse_qsl(query, keep_blank_values=True))
+    return _convert(in_query, cast("type[object]", struct)), _unknown_parameters(in_query, struct)
 
 
 def _convert(parameters: object, struct: type[T]) -> T:
@@ -178,16 +182,8 @@ def unknown_in_body(body: bytes, struct: type[object]) -> list[str]:
     return [f"ignored field: {place}" for place in dict.fromkeys(found)]
 
 
-def unknown_in_query(query: str, body: bytes, struct: type[object]) -> Sequence[str]:
-    """Return a note for each parameter that `struct` does not have."""
-    notes = _unknown_in_query(query, cast("Hashable", struct))
-    return [*notes, *unknown_in_body(body, struct)] if body else notes
-
-
-@functools.lru_cache(maxsize=4_096)
-def _unknown_in_query(query: str, struct: Hashable) -> tuple[str, ...]:
-    found = _unknown(dict(parse_qsl(query, keep_blank_values=True)), struct)
-    return tuple(f"ignored parameter: {name}" for name in found)
+def _unknown_parameters(in_query: dict[str, str], struct: object) -> tuple[str, ...]:
+    return tuple(f"ignored parameter: {name}" for name in _unknown(in_query, struct))
 
 
 def _unknown(value: object, struct: object, place: str = "") -> Iterator[str]:

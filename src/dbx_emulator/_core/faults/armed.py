@@ -192,8 +192,6 @@ class Faults:
 
     def connect(self, kinds: tuple[str, ...]) -> str | None:
         """Count a client that connects and return what keeps it out, one of `kinds`, or `None`."""
-        if not self._at_connections:
-            return None
         now_ms = self._clock.now_ms
         for fault in self._at_connections:
             if fault.how in kinds and fault.is_on(now_ms):

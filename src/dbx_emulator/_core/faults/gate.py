@@ -21,6 +21,9 @@ class Gate:
     Args:
         faults: Its faults, those of connections among them.
         clock: Its time, in which they begin and end.
+
+    Attributes:
+        is_unguarded: Whether no fault is about connections, so that everybody gets in.
     """
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
@@ -29,13 +32,9 @@ class Gate:
         self._watchers: list[Callable[[], None]] = []
         self._holder: int | None = None
         self._has_changed = False
+        self.is_unguarded = not faults.guards_connections
         faults.on_change(self.changed)
         clock.attach(self)
-
-    @property
-    def is_unguarded(self) -> bool:
-        """Whether no fault is about connections, so that everybody gets in."""
-        return not self._faults.guards_connections
 
     @property
     def is_listening(self) -> bool:
@@ -91,6 +90,7 @@ class Gate:
 
     def changed(self) -> None:
         """Tell all watchers."""
+        self.is_unguarded = not self._faults.guards_connections
         if self._holder == get_ident():
             self._has_changed = True
             return
