@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -68,17 +68,19 @@ def decode_query(query: str, body: bytes, struct: type[T]) -> tuple[T, Sequence[
         ApiError: 400 MALFORMED_REQUEST or INVALID_PARAMETER_VALUE in the service's words.
     """
     if not body:
-        return cast("tuple[T, Sequence[str]]", _decode_query(query, cast("Hashable", struct)))
+        return _from_query(query, struct)
     in_query = dict(parse_qsl(query, keep_blank_values=True))
     parameters = _convert(decode_body(body, dict[str, Any]) | in_query, struct)
     return parameters, [*_unknown_parameters(in_query, struct), *unknown_in_body(body, struct)]
 
 
-# A client that polls sends the same query each time. The Structs of parameters are never changed.
-@functools.lru_cache(maxsize=4_096)
-def _decode_query(query: str, struct: Hashable) -> tuple[object, Sequence[str]]:
+def _decode_query(query: str, struct: type[T]) -> tuple[T, Sequence[str]]:
     in_query = dict(parse_qsl(query, keep_blank_values=True))
-    return _convert(in_query, cast("type[object]", struct)), _unknown_parameters(in_query, struct)
+    return _convert(in_query, struct), _unknown_parameters(in_query, struct)
+
+
+# A client that polls sends the same query each time. The Structs of parameters are never changed.
+_from_query: Callable[..., tuple[Any, Sequence[str]]] = functools.lru_cache(maxsize=4_096)(_decode_query)
 
 
 def _convert(parameters: object, struct: type[T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import ClassVar
 
 from dbx_emulator._api.calls import Call, Service
@@ -15,7 +15,7 @@ from dbx_emulator._api.errors import (
     no_credentials,
     request_too_large,
 )
-from dbx_emulator._api.messages import Reply, Request
+from dbx_emulator._api.messages import Headers, Reply, Request, find_header
 from dbx_emulator._api.router import ROUTES, nowhere
 from dbx_emulator._core.errors import ApiError, UsageError
 from dbx_emulator._core.faults import Fault, FaultCall
@@ -49,10 +49,10 @@ class Dispatcher:
         self._drain()
         path, _, query = request.target.partition("?")
         route, version = ROUTES.get((request.method, path)) or nowhere(path)
+        request.headers, token = _read(tuple(request.headers))
         call = Call(request, route, path, query, version, self._service)
         if route.is_control:
-            return self._answer_control(call)
-        token = bearer_token(request)
+            return self._answer_control(call, token)
         fault = None
         if self._faults.watches(route.name):
             answer, fault = self._meet_faults(call, token)
@@ -147,10 +147,10 @@ class Dispatcher:
             scenario=None if job_run is None else job_run.step,
         )
 
-    def _answer_control(self, call: Call) -> Reply:
+    def _answer_control(self, call: Call, token: str | None) -> Reply:
         route = call.route
         try:
-            self._admit(call, bearer_token(call.request))
+            self._admit(call, token)
             return Reply(200, route.handler(call), route.headers)
         except UsageError as error:
             return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error)), call.path).reply
@@ -183,9 +183,15 @@ def _join(note: str | None, notes: Sequence[str]) -> str:
     return "; ".join([*([note] if note else []), *notes])
 
 
-def bearer_token(request: Request) -> str | None:
-    """Return the token that a request brings, or `None` if it brings none."""
-    authorization = request.header(b"authorization")
+def bearer_token(headers: Headers) -> str | None:
+    """Return the token that header lines bring, or `None` if they bring none."""
+    authorization = find_header(headers, b"authorization")
     if authorization is None or not authorization.startswith(b"Bearer "):
         return None
     return authorization[7:].decode("latin-1").strip()
+
+
+# A client that polls says the same in each head: it is read once, and the journal keeps one of them all.
+@lru_cache(maxsize=1_024)
+def _read(headers: Headers) -> tuple[Headers, str | None]:
+    return headers, bearer_token(headers)
