@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import ClassVar
 
 from dbx_emulator._api.calls import Call, Service
-from dbx_emulator._api.effects import EFFECTS, Answer, Struck
+from dbx_emulator._api.effects import EFFECTS, Struck
 from dbx_emulator._api.errors import (
     error_reply,
     invalid_token,
@@ -55,14 +55,14 @@ class Dispatcher:
             return self._answer_control(call, token)
         fault = None
         if self._faults.watches(route.name):
-            answer, fault = self._meet_faults(call, token)
+            reply, fault = self._meet_faults(call, token)
         else:
             # What a client that polls waits for, unless somebody armed a fault.
-            answer = self._serve(call, token)
-        self._record(call, answer, fault)
-        return answer.reply
+            reply = self._serve(call, token)
+        self._record(call, reply, fault)
+        return reply
 
-    def _serve(self, call: Call, token: str | None) -> Answer:
+    def _serve(self, call: Call, token: str | None) -> Reply:
         """Do what was asked, if the caller may ask for it."""
         try:
             call.principal = self._admit(call, token)
@@ -70,7 +70,7 @@ class Dispatcher:
             return self._refuse(error, call.path)
         return self._deliver(call)
 
-    def _meet_faults(self, call: Call, token: str | None) -> tuple[Answer, Fault | None]:
+    def _meet_faults(self, call: Call, token: str | None) -> tuple[Reply, Fault | None]:
         """Do what was asked, or what the fault does that strikes the call."""
         route = call.route.name
         seen = self._look(call, token)
@@ -93,10 +93,10 @@ class Dispatcher:
         if fault is not None:
             struck = Struck(seen, deliver, refuse, self._service.workspace_id)
             return EFFECTS[type(fault)](fault, struck), fault
-        answer = deliver()
-        if answer.error_code is None:
-            self._faults.told(seen, answer.reply.body)
-        return answer, None
+        reply = deliver()
+        if reply.error_code is None:
+            self._faults.told(seen, reply.body)
+        return reply, None
 
     def _look(self, call: Call, token: str | None) -> FaultCall:
         """Return a call as faults see it."""
@@ -118,19 +118,19 @@ class Dispatcher:
                 route.subject(call, seen)
         return seen
 
-    def _deliver(self, call: Call) -> Answer:
+    def _deliver(self, call: Call) -> Reply:
         """Do what was asked."""
         route = call.route
         try:
-            answer = Answer(Reply(200, route.handler(call), route.headers))
+            reply = Reply(200, route.handler(call), route.headers)
         except ApiError as error:
             return self._refuse(error, call.path)
         if route.method == "POST" and call.job_run is not None:
             self._faults.wrote(call.job_run.run_id)
-        return answer
+        return reply
 
-    def _record(self, call: Call, answer: Answer, fault: Fault | None) -> None:
-        request, reply, job_run = call.request, answer.reply, call.job_run
+    def _record(self, call: Call, reply: Reply, fault: Fault | None) -> None:
+        request, job_run = call.request, call.job_run
         self._journal.record(
             now_ms=self._clock.now_ms,
             method=request.method,
@@ -138,10 +138,10 @@ class Dispatcher:
             route=call.route.name,
             run_id=None if job_run is None else job_run.run_id,
             status_code=reply.status_code,
-            error_code=answer.error_code,
+            error_code=reply.error_code,
             fault=None if fault is None else fault.kind,
             states=(call.state_before, None if job_run is None else job_run.state.life_cycle_state),
-            note=_join(answer.note, call.notes) if call.notes else answer.note,
+            note=_join(reply.note, call.notes) if call.notes else reply.note,
             said=request,
             told=reply,
             scenario=None if job_run is None else job_run.step,
@@ -153,9 +153,9 @@ class Dispatcher:
             self._admit(call, token)
             return Reply(200, route.handler(call), route.headers)
         except UsageError as error:
-            return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error)), call.path).reply
+            return self._refuse(ApiError(400, "INVALID_PARAMETER_VALUE", str(error)), call.path)
         except ApiError as error:
-            return self._refuse(error, call.path).reply
+            return self._refuse(error, call.path)
 
     def _admit(self, call: Call, token: str | None) -> Principal:
         """Return who calls; refuse wrong credentials and more body than the service takes."""
@@ -174,9 +174,9 @@ class Dispatcher:
         known = self._tokens.find(token)
         return invalid_token() if known is None else invalid_token(known.refusal)
 
-    def _refuse(self, error: ApiError, path: str) -> Answer:
+    def _refuse(self, error: ApiError, path: str) -> Reply:
         request_id = f"00000000-0000-4000-8000-{self._requests:012x}"
-        return Answer(error_reply(error, request_id=request_id, path=path), error.error_code)
+        return error_reply(error, request_id=request_id, path=path)
 
 
 def _join(note: str | None, notes: Sequence[str]) -> str:

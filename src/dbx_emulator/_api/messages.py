@@ -118,6 +118,8 @@ class Reply:
             operation ends the connection.
         is_untimed: Whether the client was seen to wait for it without any limit; only a door in process sees that.
         is_given_up: Whether the client was seen to go away before all of it had come.
+        error_code: The error code it says; `None` if it is no error.
+        note: What a fault did besides, in words; `None` if there is nothing to say.
     """
 
     status_code: int
@@ -127,6 +129,8 @@ class Reply:
     wire: tuple[WireOperation, ...] = ()
     is_untimed: bool = False
     is_given_up: bool = False
+    error_code: str | int | None = None
+    note: str | None = None
 
 
 class RequestHandler(Protocol):
