@@ -78,7 +78,8 @@ def get_run(call: Call) -> bytes:
     view = View(
         call.version, parameters.include_history, parameters.include_resolved_values, parameters.page_token
     )
-    call.service.engine.polled(job_run)
+    if call.service.engine.is_moved_by_polls:
+        call.service.engine.polled(job_run)
     return call.service.codec.get_run(job_run, task_run, view)
 
 
