@@ -339,7 +339,8 @@ class Workspace(WaysIn, WaysBack):
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()
-        self.gate.settle_held()
+        if self.gate.has_changed:
+            self.gate.settle_held()
         if self._engine.to_call:
             self._agenda.call_back()
         if self._engine.is_moved_by_polls:

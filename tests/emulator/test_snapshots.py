@@ -41,7 +41,7 @@ WIRING: dict[str, set[str]] = {
         *("_on_profile", "_routes", "_clock", "_draws", "_watchers", "_is_listener_shared"),
         *("_remembered", "_by_route", "watches", "watches_early", "_lags", "_at_connections"),
     },
-    "Gate": {"_faults", "_clock", "_watchers", "_holder", "_has_changed", "is_unguarded"},
+    "Gate": {"_faults", "_clock", "_watchers", "_holder", "has_changed", "is_unguarded"},
     "Tokens": {"_current", "_clock", "_first", "_followers"},
     "Journal": {"_limit", "_max_bytes", "_real_ns", "_lock", "_is_silent"},
     "Engine": {"_machine", "drain", "is_moved_by_polls", "store", "to_call"},

@@ -54,21 +54,17 @@ class Dispatcher:
         if route.is_control:
             return self._answer_control(call, token)
         fault = None
-        if self._faults.watches(route.name):
-            reply, fault = self._meet_faults(call, token)
-        else:
-            # What a client that polls waits for, unless somebody armed a fault.
-            reply = self._serve(call, token)
+        try:
+            if self._faults.watches(route.name):
+                reply, fault = self._meet_faults(call, token)
+            else:
+                # What a client that polls waits for, unless somebody armed a fault.
+                call.principal = self._admit(call, token)
+                reply = self._deliver(call)
+        except ApiError as error:
+            reply = self._refuse(error, path)
         self._record(call, reply, fault)
         return reply
-
-    def _serve(self, call: Call, token: str | None) -> Reply:
-        """Do what was asked, if the caller may ask for it."""
-        try:
-            call.principal = self._admit(call, token)
-        except ApiError as error:
-            return self._refuse(error, call.path)
-        return self._deliver(call)
 
     def _meet_faults(self, call: Call, token: str | None) -> tuple[Reply, Fault | None]:
         """Do what was asked, or what the fault does that strikes the call."""

@@ -68,7 +68,10 @@ class HttpxLike:
             return self._play(handler, reply, request, body)
         # A stream, as from a real transport: `content=` would make the client look at the body twice.
         headers = self._headers((*reply.headers, (b"content-length", b"%d" % len(reply.body))))
-        return self._response(reply.status_code, headers=headers, stream=self._byte_stream(reply.body))
+        response = self._response(reply.status_code, headers=headers, stream=self._byte_stream(reply.body))
+        # Known of the head already; the response would go through its lines to find out.
+        response.headers.encoding = headers.encoding
+        return response
 
     def patch(self, find: Finder) -> Undo:
         """Make every client of this process ask `find` first. Return what undoes it.
