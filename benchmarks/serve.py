@@ -59,7 +59,7 @@ def main(what: str, ca_file: str = "") -> None:
         return
     authority = Authority()
     Path(ca_file).write_bytes(authority.ca_pem)
-    context = authority.server_context(["127.0.0.1"])
+    context = authority.server_context(["127.0.0.1", "localhost"])
     run(Counting(app), listener, on_ready=lambda: print(url, flush=True), context=context)
 
 

@@ -16,8 +16,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("block", [pytest.param(each, id=str(number)) for number, each in enumerate(BLOCKS)])
+@pytest.mark.filterwarnings("error::pytest.PytestWarning")
 def test_block_runs(block: str, request: pytest.FixtureRequest) -> None:
-    """Each block does what it says; a test in it gets the fixtures that it names."""
+    """Each block does what it says, and is no example of what is warned of; a test in it gets its fixtures."""
     names: dict[str, object] = {}
     exec(block, names)
     for name, value in names.items():

@@ -120,7 +120,8 @@ PURE: dict[str, set[str]] = {
     "job_spec": {"errors", "job_conf"},
     "links": {"error_body", "run_snapshot"},
     "outcome": {"error_body", "run_snapshot"},
-    "poll_memory": {"links", "outcome"},
+    "patience": set(),
+    "poll_memory": {"links", "outcome", "patience"},
     "redaction": set(),
     "retries": {"errors"},
     "run_info": {"run_snapshot"},
@@ -129,7 +130,7 @@ PURE: dict[str, set[str]] = {
 
 #: Third-party packages and the only modules of the agent that may import them.
 ONLY_IN: dict[str, set[str]] = {
-    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool"},
+    "httpx": {"dbx_agent.api_call", "dbx_agent.connection_pool", "dbx_agent.connections"},
 }
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from dbx_agent.attempts import Attempts
 from dbx_agent.budget import Budget
-from dbx_agent.cancellation import Patience, cancel_run
+from dbx_agent.cancellation import CancelMemory, cancel_run
 from dbx_agent.client import DATABRICKS_API_ENDPOINT, JobsClient
 from dbx_agent.clock import Clock, RealClock
 from dbx_agent.compat import (
@@ -78,7 +78,7 @@ class DatabricksAgent(AsyncAgentBase):
         self._given_settings = settings
         self._clock = clock if clock is not None else RealClock()
         self._credentials = Credentials(read_secret, clock=self._clock)
-        self._patience = Patience(self._clock)
+        self._cancels = CancelMemory(self._clock)
         self._attempts = Attempts(self._clock)
         self._polls = Polls(self._clock)
 
@@ -165,10 +165,10 @@ class DatabricksAgent(AsyncAgentBase):
         try:
             await self._cancel(resource_meta, run_id)
         except DatabricksAgentError as error:
-            if not self._patience.is_over(run, error):
+            if not self._cancels.note_trouble(run, error):
                 raise
         else:
-            self._patience.forget(run)
+            self._cancels.forget(run)
 
     async def _cancel(self, resource_meta: DatabricksJobMetadata, run_id: int) -> None:
         settings = self._settings()

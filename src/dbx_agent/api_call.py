@@ -172,9 +172,7 @@ class Caller:
             extensions={"timeout": self._timeouts(remaining)},
         )
         try:
-            return await self._pool.send(
-                request, budget=budget, clock=self._clock, direct=call.instance.is_loopback
-            )
+            return await self._pool.send(request, instance=call.instance, budget=budget, clock=self._clock)
         except (httpx.HTTPError, OSError) as error:  # TimeoutError is an OSError
             # Not chained when it quotes what the service said of a secret.
             secrets = (*call.secrets, *showing.secrets)

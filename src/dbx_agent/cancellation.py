@@ -22,15 +22,12 @@ from dbx_agent.clock import Clock
 from dbx_agent.errors import ApiCallError, DatabricksAgentError, UnexpectedResponseError
 from dbx_agent.instance import Instance
 from dbx_agent.outcome import is_untouched_by_cancel
+from dbx_agent.patience import Patience, Trouble
 
-__all__ = ["Patience", "cancel_run"]
-
-#: So long the service may refuse even good tokens.
-#: Source: [agent.cancel.false-403] measured: apache/airflow issue 21286, up to 15 minutes of maintenance
-PATIENCE_SECONDS = 1200.0
+__all__ = ["CancelMemory", "cancel_run"]
 
 _LOOK_AFTER_SECONDS = 0.2
-_REMEMBERED_RUNS = 1000
+_MAX_RUNS = 20_000
 
 logger = logging.getLogger("flytekit.dbx_agent")
 
@@ -92,41 +89,49 @@ async def _goes_on(client: JobsClient, instance: Instance, run_id: int, *, budge
     return is_untouched_by_cancel(run.state)
 
 
-class Patience:
-    """Remembers since when the cancel of a run is refused for good.
+class CancelMemory:
+    """What a process remembers of the runs that it could not cancel.
 
     Args:
-        clock: Measures how long ago that was.
+        clock: Measures for how long.
+        max_runs: How many runs are remembered; beyond, the one that was not cancelled for longest is forgotten.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, max_runs: int = _MAX_RUNS) -> None:
         self._clock = clock
-        self._refused_since: dict[str, float] = {}
+        self._max_runs = max_runs
+        self._patience: dict[str, Patience] = {}
 
-    def is_over(self, run: str, error: DatabricksAgentError) -> bool:
-        """Tell whether to give up on a run after this error; passing trouble never wears patience out.
+    def __len__(self) -> int:
+        return len(self._patience)
+
+    def note_trouble(self, run: str, error: DatabricksAgentError) -> bool:
+        """Remember that a run could not be cancelled, and tell whether that has lasted for too long.
 
         Args:
             run: Where it is, and its id.
             error: Why it could not be cancelled.
+
+        Returns:
+            Whether it is time to give the run up, which also forgets it.
         """
-        if isinstance(error, UnexpectedResponseError) or (
-            isinstance(error, ApiCallError) and error.retryable
-        ):
-            return False
-        now = self._clock.time()
-        since = self._refused_since.setdefault(run, now)
-        if now - since < PATIENCE_SECONDS:
-            self._forget_oldest()
-            return False
-        self.forget(run)
-        logger.error("gave up cancelling Databricks run %s, which may go on: %s", run, error)
-        return True
+        # Taken out and put back, so that a run that nobody cancels any more is the first to be forgotten.
+        patience = self._patience.pop(run, None) or Patience()
+        if patience.note(_trouble(error), now=self._clock.time()):
+            logger.error("gave up cancelling Databricks run %s, which may go on: %s", run, error)
+            return True
+        self._patience[run] = patience
+        if len(self._patience) > self._max_runs:
+            self.forget(next(iter(self._patience)))
+        return False
 
     def forget(self, run: str) -> None:
         """Forget a run that needs no patience any more."""
-        self._refused_since.pop(run, None)
+        self._patience.pop(run, None)
 
-    def _forget_oldest(self) -> None:
-        if len(self._refused_since) > _REMEMBERED_RUNS:
-            self.forget(next(iter(self._refused_since)))
+
+def _trouble(error: DatabricksAgentError) -> Trouble:
+    is_passing = isinstance(error, UnexpectedResponseError) or (
+        isinstance(error, ApiCallError) and error.retryable
+    )
+    return Trouble.PASSING if is_passing else Trouble.REFUSED

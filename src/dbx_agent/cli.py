@@ -84,23 +84,7 @@ def _make_parser() -> argparse.ArgumentParser:
         description="Serve Flyte's engine over gRPC. The port asks nobody for credentials: "
         "open it to the engine alone.",
     )
-    serve.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on; 0.0.0.0 in a container (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--port",
-        type=_port,
-        default=8000,
-        help="port to listen on; 0 takes a free one (default: %(default)s)",
-    )
-    serve.add_argument(
-        "--metrics-port",
-        type=_port,
-        metavar="PORT",
-        help="port of Prometheus' metrics; 0 takes a free one (default: there are none)",
-    )
+    _add_addresses(serve)
     serve.add_argument(
         "--task-types",
         type=_task_types,
@@ -118,9 +102,29 @@ def _make_parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=10.0,
         metavar="SECONDS",
-        help="how long calls may go on after SIGTERM (default: %(default)s)",
+        help="how long calls may go on after SIGTERM; no less than a create's budget (default: %(default)s)",
     )
     return parser
+
+
+def _add_addresses(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 in a container (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--port",
+        type=_port,
+        default=8000,
+        help="port to listen on; 0 takes a free one (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--metrics-port",
+        type=_port,
+        metavar="PORT",
+        help="port of Prometheus' metrics; 0 takes a free one (default: there are none)",
+    )
 
 
 def _port(text: str) -> int:

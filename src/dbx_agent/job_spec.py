@@ -168,12 +168,7 @@ def build_submit_body(
     conf = read_conf(custom)
     _refuse_contradictions(custom, conf)
     python_file, git_source = conf.pop("python_file", None), conf.get("git_source")
-    body = {"run_name": f"{template.id.project}/{template.id.domain}/{template.id.name}", **conf}
-    if idempotency_token is not None:
-        body["idempotency_token"] = idempotency_token
-    timeout = template.metadata.timeout if template.metadata is not None else None
-    if timeout:
-        body.setdefault("timeout_seconds", math.ceil(timeout.total_seconds()))
+    body = _complete_run(conf, template, idempotency_token)
     if conf.get("tasks"):
         return body
     serverless = _is_serverless(conf)
@@ -190,6 +185,19 @@ def build_submit_body(
         cluster = _complete_cluster(body["new_cluster"], template, environment)
         body["new_cluster"] = _tag(cluster, tags or {})
     return {**body, **task}
+
+
+def _complete_run(
+    conf: Mapping[str, Any], template: TaskTemplate, idempotency_token: str | None
+) -> dict[str, Any]:
+    """Add what every run has, whatever its tasks are."""
+    body = {"run_name": f"{template.id.project}/{template.id.domain}/{template.id.name}", **conf}
+    if idempotency_token is not None:
+        body["idempotency_token"] = idempotency_token
+    timeout = template.metadata.timeout if template.metadata is not None else None
+    if timeout:
+        body.setdefault("timeout_seconds", math.ceil(timeout.total_seconds()))
+    return body
 
 
 def unsent_credential_provider(template: TaskTemplate) -> str:

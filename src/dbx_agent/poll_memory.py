@@ -1,24 +1,23 @@
-"""What a process remembers of the runs that it polls, so that no trouble with a poll lasts for ever; pure.
+"""What a process remembers of the runs that it polls; pure.
 
 The resource meta cannot change between two polls, so this is all there is: the last answer, which is repeated
-while a run cannot be read, and for how long it could not be. It is bounded, forgotten at the run's end, and
-lost with the process; the next one then begins to count anew.
+while a run cannot be read, and how much patience with it is left. It is bounded, forgotten at the run's end, and
+lost with the process.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from dbx_agent.links import Link
 from dbx_agent.outcome import Outcome, Phase
+from dbx_agent.patience import Patience, Trouble
 
-__all__ = ["PATIENCE_SECONDS", "Answer", "PollMemory", "RunKey", "Trouble"]
+__all__ = ["Answer", "PollMemory", "RunKey"]
 
 #: The workspace and the run's id.
 RunKey = tuple[str, int]
@@ -43,35 +42,10 @@ class Answer:
     digest: bytes = b""
 
 
-class Trouble(Enum):
-    """Why a run could not be read."""
-
-    PASSING = "passing"
-    """No answer, a busy service, a page of a proxy: it says nothing of the run."""
-
-    REFUSED = "refused"
-    """An answer that waiting seldom mends, such as a 403, or no credentials to ask with."""
-
-    MISSING = "missing"
-    """The service says that there is no such run."""
-
-
-#: For how long a trouble is taken as one that passes, in seconds.
-#: Source: [agent.get.false-403] documented: apache/airflow issue 21286, wrong 403s for up to 15 minutes
-#: Source: [agent.get.late-visible] documented: PrefectHQ/prefect-dbt issue 145, 404 right after the start of a run
-PATIENCE_SECONDS: dict[Trouble, float] = {
-    Trouble.PASSING: math.inf,
-    Trouble.REFUSED: 1200.0,
-    Trouble.MISSING: 60.0,
-}
-
-
 @dataclass(slots=True)
 class _Memory:
     last: Answer | None = None
-    trouble: Trouble | None = None
-    noted_at: float = 0.0
-    lasted_seconds: dict[Trouble, float] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
 
 class PollMemory:
@@ -99,9 +73,6 @@ class PollMemory:
     def note_trouble(self, key: RunKey, trouble: Trouble, *, now: float) -> bool:
         """Remember that a run could not be read, and tell whether that has lasted for too long.
 
-        The time between two polls counts if both met the same trouble, with no other between them: a single
-        refusal before an outage and one after it are not a refusal that lasted.
-
         Args:
             key: The run.
             trouble: Why it could not be read.
@@ -112,12 +83,7 @@ class PollMemory:
         """
         with self._lock:
             memory = self._runs.pop(key, None) or _Memory()
-            lasted = memory.lasted_seconds.get(trouble, 0.0)
-            if memory.trouble is trouble:
-                lasted += now - memory.noted_at
-            memory.lasted_seconds[trouble] = lasted
-            memory.trouble, memory.noted_at = trouble, now
-            if lasted >= PATIENCE_SECONDS[trouble]:
+            if memory.patience.note(trouble, now=now):
                 return True
             self._keep(key, memory)
             return False

@@ -27,7 +27,8 @@ from dbx_agent.failure_report import (
 from dbx_agent.instance import Instance
 from dbx_agent.links import run_links
 from dbx_agent.outcome import Outcome, Phase, decide_outcome, unknown_values
-from dbx_agent.poll_memory import PATIENCE_SECONDS, Answer, PollMemory, RunKey, Trouble
+from dbx_agent.patience import PATIENCE_SECONDS, Trouble
+from dbx_agent.poll_memory import Answer, PollMemory, RunKey
 from dbx_agent.run_info import describe_run
 from dbx_agent.run_snapshot import RunOutput, RunSnapshot, RunState, TaskSnapshot
 

@@ -6,15 +6,20 @@ answers is not asked: when it does not, it does not for any replica, and to take
 
 Alive is less: the service named `liveness` serves as long as the event loop turns, also without credentials and
 while the agent is stopping. A loop that is stuck answers neither.
+
+The service is our own because that of grpc-health-checking has no end: a `Watch` that a client leaves open would
+hold the stop for the whole grace, which is for calls.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from grpc_health.v1 import _async as health_aio
-from grpc_health.v1 import health, health_pb2
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from dbx_agent.clock import Clock
 from dbx_agent.errors import DatabricksAgentError
@@ -39,11 +44,11 @@ class Readiness:
         clock: Waits between two checks.
 
     Attributes:
-        servicer: The health service, for a server on the running event loop.
+        servicer: The health service, for a server on the same event loop.
     """
 
     def __init__(self, check: Callable[[], None], *, services: Iterable[str], clock: Clock) -> None:
-        self.servicer = health_aio.HealthServicer()
+        self.servicer = _HealthServicer()
         self._check = check
         self._names = (health.OVERALL_HEALTH, health.SERVICE_NAME, *services)
         self._clock = clock
@@ -52,12 +57,12 @@ class Readiness:
 
     async def watch(self) -> None:
         """Check at once and then every five seconds, for ever."""
-        await self.servicer.set(LIVENESS, _STATUS.SERVING)
+        self.servicer.set_status((LIVENESS,), _STATUS.SERVING)
         while True:
-            await self.refresh()
+            self.refresh()
             await self._clock.sleep(_INTERVAL_SECONDS)
 
-    async def refresh(self) -> None:
+    def refresh(self) -> None:
         """Check now; what has changed is logged once."""
         problem = ""
         try:
@@ -67,17 +72,57 @@ class Readiness:
         if self._has_left or problem == self._last:
             return
         self._last = problem
-        await self._set(_STATUS.NOT_SERVING if problem else _STATUS.SERVING)
+        self.servicer.set_status(self._names, _STATUS.NOT_SERVING if problem else _STATUS.SERVING)
         if problem:
             logger.warning("not ready: %s It is asked again every %.0f s.", problem, _INTERVAL_SECONDS)
         else:
             logger.info("ready")
 
-    async def leave(self) -> None:
-        """Be not ready from now on, whatever a check says."""
+    def leave(self) -> None:
+        """Be not ready from now on, whatever a check says; who watches is told, and watches no longer."""
         self._has_left = True
-        await self._set(_STATUS.NOT_SERVING)
+        self.servicer.set_status(self._names, _STATUS.NOT_SERVING)
+        self.servicer.end_watches()
 
-    async def _set(self, status: int) -> None:
-        for name in self._names:
-            await self.servicer.set(name, status)
+
+class _HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # has no types
+    """The gRPC health service, whose watches can be ended."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, int] = {}
+        self._is_ending = False
+        self._news = asyncio.Event()
+
+    def set_status(self, names: Iterable[str], status: int) -> None:
+        """Set the status of some services at once."""
+        self._statuses.update(dict.fromkeys(names, status))
+        self._tell()
+
+    def end_watches(self) -> None:
+        """End what is watched as soon as it was told the last, and all that comes."""
+        self._is_ending = True
+        self._tell()
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
+        """Answer the status of a service once."""
+        status = self._statuses.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service!r}")
+        return _STATUS(status=status)
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
+        """Answer the status of a service now and at each change."""
+        told = None
+        while True:
+            status = self._statuses.get(request.service, _STATUS.SERVICE_UNKNOWN)
+            if status != told:
+                await context.write(_STATUS(status=status))
+                told = status
+            elif self._is_ending:
+                return
+            else:
+                await self._news.wait()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -51,7 +51,7 @@ class ServeOptions:
         host: The address to listen on; `::` and `0.0.0.0` are all of this machine's.
         port: The TCP port; 0 lets the system choose.
         metrics_port: The TCP port of Prometheus' metrics over HTTP; 0 lets the system choose, `None` opens none.
-        grace_seconds: How long calls under way may go on after a signal to stop.
+        grace_seconds: How long calls under way may go on after a signal to stop; not less than a create may take.
 
     Raises:
         ConfigurationError: If the two ports are one.
@@ -78,8 +78,9 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
         announce: Called with what is listened on, when calls are answered.
 
     Raises:
-        ConfigurationError: If an address cannot be listened on.
+        ConfigurationError: If an address cannot be listened on, or the grace is too short.
     """
+    _require_grace(options, settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _STOP_SIGNALS:
@@ -98,12 +99,22 @@ async def serve(settings: Settings, options: ServeOptions, *, announce: Callable
             announce(f"metrics on http://{_join(options.host, metrics_port)}/metrics")
         await stop.wait()
         logger.info("stopping: calls under way have %g s to end", options.grace_seconds)
-        await readiness.leave()
+        readiness.leave()
         await server.stop(options.grace_seconds)
         await asyncio.gather(*(agent.drain() for agent in agents))
         await SHARED_POOL.aclose()
         logger.info("stopped")
         watching.cancel()
+
+
+def _require_grace(options: ServeOptions, settings: Settings) -> None:
+    """Refuse to cut creates off: one that has its run already would end before it can say so."""
+    if options.grace_seconds < settings.create_budget_seconds:
+        raise ConfigurationError(
+            f"--grace is {options.grace_seconds:g} s and DBX_AGENT_CREATE_BUDGET_SECONDS is "
+            f"{settings.create_budget_seconds:g} s: a create that a stop cuts off can leave a run that nobody "
+            "knows. Raise --grace, or lower the other."
+        )
 
 
 def _add_services(server: grpc.aio.Server, settings: Settings) -> Readiness:

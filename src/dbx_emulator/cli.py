@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import sys
 import tempfile
 import time
@@ -171,21 +172,14 @@ def serve(
             files=scenarios,
         )
         listener = bind(host, port)
-        bound_host, bound_port = listener.getsockname()[:2]
-        # Nobody can call a wildcard: links name the loopback address, by which this machine reaches it.
-        bound_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound_host, bound_host)  # noqa: S104 - not bound to
-        name = f"[{bound_host}]" if ":" in bound_host else bound_host
-        url = f"{'https' if tls else 'http'}://{name}:{bound_port}"
-        first, *further = token or (DEFAULT_TOKEN,)
-        workspace = make_workspace(url, first, *further)
-        # Tokens that are given mean one workspace; else each token that nobody knows gets one of its own.
-        make = None if token else partial(make_workspace, url)
+        url = f"{'https' if tls else 'http'}://{_address(listener)}"
+        workspaces = _workspaces(make_workspace, url, token)
         with _authority(ca_file, tls=tls) as (authority, written):
             serve_here(
-                Workspaces(workspace, make=make),
+                workspaces,
                 listener,
                 allowed_hosts=frozenset(allow_host),
-                on_ready=lambda: announce(workspace, written),
+                on_ready=lambda: announce(next(iter(workspaces)), written),
                 authority=authority,
             )
     except UsageError as error:
@@ -236,6 +230,20 @@ def _workspace_maker(
         return workspace
 
     return make
+
+
+def _workspaces(make: Callable[..., Workspace], url: str, tokens: tuple[str, ...]) -> Workspaces:
+    """Return what the tokens open; without any, each token that nobody knows opens a workspace of its own."""
+    first, *further = tokens or (DEFAULT_TOKEN,)
+    return Workspaces(make(url, first, *further), make=None if tokens else partial(make, url))
+
+
+def _address(listener: socket.socket) -> str:
+    """Return host and port by which this machine reaches a listener."""
+    host, port = listener.getsockname()[:2]
+    # Nobody can call a wildcard: links name the loopback address.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager

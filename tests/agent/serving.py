@@ -47,8 +47,18 @@ def _command(*options: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(command: list[str], *, url: str, token: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that finds the workspace in its environment, and leave no process behind."""
+def running(
+    command: list[str], *, url: str, token: str, log: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that finds the workspace in its environment, and leave no process behind.
+
+    Args:
+        command: The command.
+        url: The workspace.
+        token: What opens it.
+        log: Where standard error is written. `None` is a pipe: it is full after 64 KiB that nobody read, and the
+            process then stands still.
+    """
     environ = {
         **os.environ,
         "PYTHONPATH": str(SOURCES),
@@ -56,9 +66,9 @@ def running(command: list[str], *, url: str, token: str) -> Iterator[subprocess.
         "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN": token,
         "PYTHONUNBUFFERED": "",
     }
-    process = subprocess.Popen(
-        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    with contextlib.ExitStack() as stack:
+        stderr = subprocess.PIPE if log is None else stack.enter_context(log.open("w"))
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
         yield process
     finally:
@@ -67,15 +77,19 @@ def running(command: list[str], *, url: str, token: str) -> Iterator[subprocess.
         process.communicate()
 
 
-def started(url: str, token: str, *options: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
-    """Run `dbx-agent serve` on a free port."""
-    return running(_command("--port", "0", *options), url=url, token=token)
+def started(
+    url: str, token: str, *options: str, log: Path | None = None
+) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """Run `dbx-agent serve` on a free port; `log` as for `running`."""
+    return running(_command("--port", "0", *options), url=url, token=token, log=log)
 
 
 @contextlib.contextmanager
-def serve(url: str, token: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serve(
+    url: str, token: str, *options: str, log: Path | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `dbx-agent serve` on a free port and wait until it listens: process and address."""
-    with started(url, token, *options) as process:
+    with started(url, token, *options, log=log) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith(READY), process.communicate()

@@ -75,8 +75,8 @@ async def test_a_cancelled_caller_leaves_the_request_to_its_end(clock: ManualClo
     await pool.aclose()
 
 
-def test_clients_of_several_loops_do_not_meet(clock: ManualClock) -> None:
-    """Each asyncio.run has a client of its own, as local execution needs."""
+def test_connections_of_several_loops_do_not_meet(clock: ManualClock) -> None:
+    """Each asyncio.run has connections of its own, as local execution needs."""
     pool = ConnectionPool(httpx.MockTransport(lambda _: httpx.Response(200, json={"run_id": 7})))
     client = _client(pool, clock)
 
@@ -84,16 +84,6 @@ def test_clients_of_several_loops_do_not_meet(clock: ManualClock) -> None:
         return await client.submit_run(INSTANCE, BODY, budget=_budget(clock))
 
     assert [asyncio.run(submit()), asyncio.run(submit())] == [7, 7]
-
-
-@pytest.mark.asyncio
-async def test_one_client_serves_all_calls_of_a_loop() -> None:
-    """The pool is the point of it."""
-    pool = ConnectionPool()
-    client, direct = pool.client(), pool.client(direct=True)
-    assert (pool.client(), pool.client(direct=True)) == (client, direct)
-    await pool.aclose()
-    assert (client.is_closed, direct.is_closed) == (True, True)
 
 
 @pytest.mark.asyncio

@@ -5,36 +5,19 @@ from __future__ import annotations
 import pytest
 
 from dbx_agent.outcome import Outcome, Phase
-from dbx_agent.poll_memory import PATIENCE_SECONDS, Answer, PollMemory, Trouble
+from dbx_agent.patience import PATIENCE_SECONDS, Trouble
+from dbx_agent.poll_memory import Answer, PollMemory
 
 KEY = ("host", 7)
 RUNNING = Answer(Outcome(Phase.RUNNING, "RUNNING"))
 
 
-@pytest.mark.parametrize("trouble", [Trouble.REFUSED, Trouble.MISSING])
-def test_a_trouble_is_borne_for_its_time_and_no_longer(trouble: Trouble) -> None:
-    """Measured over polls in a row; giving up forgets the run."""
+def test_a_run_that_is_given_up_is_forgotten() -> None:
+    """Nobody polls it again."""
     memory = PollMemory()
-    patience = PATIENCE_SECONDS[trouble]
-    given_up = [memory.note_trouble(KEY, trouble, now=5.0 + part * patience) for part in (0, 0.5, 0.999, 1)]
-    assert given_up == [False, False, False, True]
+    assert not memory.note_trouble(KEY, Trouble.REFUSED, now=0)
+    assert memory.note_trouble(KEY, Trouble.REFUSED, now=PATIENCE_SECONDS[Trouble.REFUSED])
     assert len(memory) == 0
-
-
-def test_passing_trouble_is_borne_for_ever() -> None:
-    """It says nothing of the run."""
-    memory = PollMemory()
-    assert not any(memory.note_trouble(KEY, Trouble.PASSING, now=day * 86400.0) for day in range(400))
-
-
-def test_only_time_between_polls_that_met_the_same_trouble_counts() -> None:
-    """A refusal before an outage and one after it did not last as long as the outage."""
-    memory = PollMemory()
-    for now, trouble in ((0, Trouble.REFUSED), (600, Trouble.REFUSED), (601, Trouble.PASSING)):
-        assert not memory.note_trouble(KEY, trouble, now=now)
-    assert not memory.note_trouble(KEY, Trouble.REFUSED, now=9000)
-    assert not memory.note_trouble(KEY, Trouble.REFUSED, now=9599)
-    assert memory.note_trouble(KEY, Trouble.REFUSED, now=9600)
 
 
 def test_an_answer_ends_all_trouble() -> None:

@@ -120,12 +120,12 @@ async def test_it_becomes_ready_when_the_secret_comes_and_unready_when_it_goes(
 async def test_whoever_leaves_stays_unready_and_alive(secret: Secret) -> None:
     """A check that comes later does not call anybody back."""
     readiness = Readiness(secret.check, services=["a.Service"], clock=Rounds())
-    await readiness.servicer.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
+    readiness.servicer.set_status([LIVENESS], health_pb2.HealthCheckResponse.SERVING)
     secret.is_there = True
-    await readiness.refresh()
+    readiness.refresh()
     assert await _serving(readiness) == {*NAMES, LIVENESS}
-    await readiness.leave()
+    readiness.leave()
     for is_there in (False, True):
         secret.is_there = is_there
-        await readiness.refresh()
+        readiness.refresh()
     assert await _serving(readiness) == {LIVENESS}

@@ -6,8 +6,7 @@ import json
 import re
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 import httpx
@@ -15,8 +14,13 @@ import pytest
 from flyteidl.admin import agent_pb2
 from flyteidl.core.execution_pb2 import TaskExecution
 from flyteidl.service.agent_pb2_grpc import AgentMetadataServiceStub, AsyncAgentServiceStub
+from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from dbx_agent.errors import ConfigurationError
+from dbx_agent.serve import ServeOptions
+from dbx_agent.serve import serve as serve_agents
+from dbx_agent.settings import Settings
 from dbx_emulator import LostResponse, Outcome, StatusFault, Workspace
 
 from .serving import (
@@ -24,6 +28,7 @@ from .serving import (
     LIVENESS,
     READY_TOGETHER,
     create,
+    create_request,
     get,
     is_serving,
     run_to_its_end,
@@ -37,6 +42,20 @@ pytestmark = pytest.mark.flyte
 def _read_to_end(connection: socket.socket) -> None:
     while connection.recv(65536):
         pass
+
+
+def _read_request(requests: BinaryIO) -> bytes:
+    """Read one request to its end and return its first line."""
+    first, length = requests.readline(), 0
+    while header := requests.readline().strip():
+        name, _, value = header.partition(b":")
+        length = int(value) if name.lower() == b"content-length" else length
+    requests.read(length)
+    return first
+
+
+def _answer(connection: socket.socket, body: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
 def _phase(resource: Any) -> str:
@@ -86,12 +105,12 @@ def test_the_service_lists_creates_gets_and_deletes() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_signal_stops_it_cleanly(number: signal.Signals) -> None:
     """Exit status 0, and a log that says so and holds no traceback."""
-    with serve("http://127.0.0.1:9", "t", "--grace", "2") as (process, _):
+    with serve("http://127.0.0.1:9", "t", "--grace", "3") as (process, _):
         process.send_signal(number)
         out, error = process.communicate(timeout=DEADLINE_SECONDS)
         assert (process.returncode, out) == (0, "")
     said = [line.partition(" INFO ")[2] for line in error.splitlines()]
-    assert said[-2:] == ["stopping: calls under way have 2 s to end", "stopped"]
+    assert said[-2:] == ["stopping: calls under way have 3 s to end", "stopped"]
     assert said[:-2] in ([], ["ready"]), "a signal may come before the first check"
 
 
@@ -119,31 +138,74 @@ def test_the_port_is_taken_for_good() -> None:
             rival.bind(("127.0.0.1", int(address.rpartition(":")[2])))
 
 
-def test_a_submit_on_its_way_outlives_the_signal() -> None:
-    """The RPC is over with the grace; the workspace still gets the time to answer, and its run is cancelled."""
+def test_a_submit_on_its_way_outlives_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its caller is gone; the workspace still gets the time to answer, and its run is cancelled."""
+    for limit in ("CREATE_BUDGET", "REQUEST_TIMEOUT"):
+        monkeypatch.setenv(f"DBX_AGENT_{limit}_SECONDS", str(DEADLINE_SECONDS))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_SECONDS)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with (
-            serve(url, "t", "--grace", "0") as (process, address),
+            serve(url, "t", "--grace", str(DEADLINE_SECONDS)) as (process, address),
             grpc.insecure_channel(address) as channel,
-            ThreadPoolExecutor(1) as threads,
         ):
-            call = threads.submit(create, AsyncAgentServiceStub(channel), attempt=0)
+            call = AsyncAgentServiceStub(channel).CreateTask.future(create_request(attempt=0))
             connection, _ = listener.accept()
             with connection:
+                connection.settimeout(DEADLINE_SECONDS)
                 assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/submit ")
+                call.cancel()
                 process.send_signal(signal.SIGTERM)
-                assert isinstance(call.exception(timeout=DEADLINE_SECONDS), grpc.RpcError)
                 connection.settimeout(1.0)
                 # A process that ends closes the connection; one that waits for the answer says nothing.
                 with pytest.raises(TimeoutError):
                     _read_to_end(connection)
                 connection.settimeout(DEADLINE_SECONDS)
-                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"run_id": 7}')
-                assert connection.recv(100).startswith(b"POST /api/2.1/jobs/runs/cancel ")
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                _answer(connection, b'{"run_id": 7}')
+                with connection.makefile("rb") as requests:
+                    assert _read_request(requests).startswith(b"POST /api/2.1/jobs/runs/cancel ")
+                    _answer(connection, b"{}")
+                    assert _read_request(requests).startswith(b"GET /api/2.2/jobs/runs/get?run_id=7 ")
+                    _answer(connection, b'{"state": {"life_cycle_state": "TERMINATING"}}')
                 assert process.wait(timeout=DEADLINE_SECONDS) == 0
+
+
+@pytest.mark.once
+def test_whoever_watches_its_health_is_told_and_does_not_hold_the_stop() -> None:
+    """A stream that a client leaves open ends with the last it has to say, and with it the process: at once."""
+    names = ("", LIVENESS, "no.Service")
+    with (
+        serve("http://127.0.0.1:9", "t", "--grace", "600") as (process, address),
+        grpc.insecure_channel(address) as channel,
+    ):
+        watches = [_watch(channel, name) for name in names]
+        first = [next(watch).status for watch in watches]
+        given_up = _watch(channel, "")
+        next(given_up)
+        given_up.cancel()
+        process.send_signal(signal.SIGTERM)
+        last = [[answer.status for answer in watch] for watch in watches]
+        _, error = process.communicate(timeout=DEADLINE_SECONDS)
+    said = health_pb2.HealthCheckResponse
+    assert first == [said.SERVING, said.SERVING, said.SERVICE_UNKNOWN]
+    assert last == [[said.NOT_SERVING], [], []]
+    assert (process.returncode, "Traceback" in error) == (0, False), error
+
+
+def _watch(channel: grpc.Channel, name: str) -> Any:
+    return HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=name), timeout=DEADLINE_SECONDS)
+
+
+@pytest.mark.asyncio
+async def test_a_grace_that_cuts_creates_off_is_refused() -> None:
+    """A stop could leave a run that nobody knows; the message names both values."""
+    options = ServeOptions(port=0, grace_seconds=0)
+    with pytest.raises(ConfigurationError) as caught:
+        await serve_agents(Settings(), options, announce=print)
+    assert str(caught.value) == (
+        "--grace is 0 s and DBX_AGENT_CREATE_BUDGET_SECONDS is 2.5 s: a create that a stop cuts off can leave a "
+        "run that nobody knows. Raise --grace, or lower the other."
+    )
 
 
 def test_without_a_token_it_is_alive_and_not_ready() -> None:
@@ -153,6 +215,8 @@ def test_without_a_token_it_is_alive_and_not_ready() -> None:
             health = HealthStub(channel)
             assert is_serving(health, LIVENESS)
             assert not any(is_serving(health, name) for name in READY_TOGETHER)
+            with pytest.raises(grpc.RpcError, match="NOT_FOUND"):
+                is_serving(health, "no.Service")
         process.send_signal(signal.SIGTERM)
         _, error = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 0

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from dbx_agent.agent import DatabricksAgentV2, DatabricksJobMetadata
-from dbx_agent.cancellation import PATIENCE_SECONDS
+from dbx_agent.cancellation import CancelMemory
 from dbx_agent.errors import ApiCallError, ConfigurationError, CredentialsError, UnexpectedResponseError
+from dbx_agent.patience import PATIENCE_SECONDS, Trouble
 from dbx_emulator import DriftFault, LostResponse, Outcome, ReadLag, StatusFault, WireFault, Workspace
 
 from .virtual import BUDGET_SECONDS, VirtualTime, submit
@@ -216,7 +217,6 @@ async def test_a_budget_for_one_cancel_is_enough(
     assert _calls(workspace) == ["runs/cancel", "runs/get"]
 
 
-@pytest.mark.fact("agent.cancel.false-403")
 @pytest.mark.behaviour(11)
 @pytest.mark.asyncio
 async def test_a_window_of_false_403_is_outlived(workspace: Workspace, agent: DatabricksAgentV2) -> None:
@@ -262,7 +262,7 @@ async def test_what_stays_refused_is_given_up_after_twenty_minutes(
     for _ in range(2):
         with pytest.raises(error):
             await agent.delete(meta)
-        workspace.clock.advance(PATIENCE_SECONDS / 2)
+        workspace.clock.advance(PATIENCE_SECONDS[Trouble.REFUSED] / 2)
     await agent.delete(meta)
     assert f"gave up cancelling Databricks run {meta.run_id} on {workspace.host}" in caplog.text
     with pytest.raises(error):
@@ -277,16 +277,30 @@ async def test_a_page_of_a_proxy_is_passing_trouble(workspace: Workspace, agent:
     for _ in range(3):
         with pytest.raises(UnexpectedResponseError):
             await agent.delete(meta)
-        workspace.clock.advance(PATIENCE_SECONDS)
+        workspace.clock.advance(PATIENCE_SECONDS[Trouble.REFUSED])
 
 
+@pytest.mark.behaviour(11)
 @pytest.mark.asyncio
-async def test_patience_is_remembered_for_a_thousand_runs_at_most(
-    workspace: Workspace, agent: DatabricksAgentV2, monkeypatch: pytest.MonkeyPatch
+async def test_a_refusal_before_an_outage_and_one_after_it_are_not_added_up(
+    workspace: Workspace, agent: DatabricksAgentV2
 ) -> None:
-    """A refused abort of many runs does not fill the memory."""
-    monkeypatch.setenv(TOKEN, "")
-    for run_id in range(1, 1101):
-        with pytest.raises(CredentialsError):
-            await agent.delete(DatabricksJobMetadata(workspace.host, str(run_id)))
-    assert len(agent._patience._refused_since) == 1000
+    """Only refusals in a row count, as for a poll."""
+    meta = await submit(agent)
+    for status_code in (403, 503, 503, 403, 403):
+        workspace.faults.add(StatusFault("runs/cancel", status_code=status_code))
+        with pytest.raises(ApiCallError):
+            await agent.delete(meta)
+        workspace.faults.clear()
+        workspace.clock.advance("15m")
+
+
+def test_memory_of_refused_cancels_is_bounded(workspace: Workspace, time: VirtualTime) -> None:
+    """The run that was not cancelled for longest is forgotten."""
+    memory = CancelMemory(time, max_runs=2)
+    for run in ("1", "2", "1", "3"):
+        assert not memory.note_trouble(run, CredentialsError("There is no token."))
+    workspace.clock.advance(PATIENCE_SECONDS[Trouble.REFUSED])
+    given_up = [memory.note_trouble(run, CredentialsError("There is no token.")) for run in ("1", "3", "2")]
+    assert given_up == [True, True, False]
+    assert len(memory) == 1

@@ -154,7 +154,6 @@ async def test_what_is_not_resource_meta_is_the_callers_mistake(poller: Databric
 
 
 @pytest.mark.behaviour(11)
-@pytest.mark.fact("agent.get.false-403")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("status_code", [401, 403])
 @pytest.mark.parametrize("dialect", ["json", "html"])
