@@ -113,29 +113,18 @@ class Workspace(WaysIn, WaysBack):
         client_secret: str = DEFAULT_CLIENT_SECRET,
         notebook_environments: bool = True,
     ) -> None:
-        timing, further_tokens = timing or Timing(), tuple(further_tokens)
         self.url, self.host = parse_host(host)
         if not token:
             raise UsageError("token: an empty token opens nothing; leave it out for the usual one")
         if not (client_id and client_secret):
             raise UsageError("client_id, client_secret: a client without one of them gets no token")
+        timing, further_tokens = timing or Timing(), tuple(further_tokens)
         self.workspace_id = workspace_id
         self.client_id, self.client_secret = client_id, client_secret
         self.clock = clock or Clock("sleeping", end_of_time="30d", stall_after=1_000)
         self.draws = Draws(seed)
-        self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
-        self.faults = Faults(API_ROUTES, clock=self.clock, draws=self.draws, on_profile=self._apply_profile)
-        self.gate = Gate(self.faults, self.clock)
         self._tokens = Tokens(token, further=further_tokens, clock=self.clock)
-        self.journal = Journal(real_ms=_real_ms)
-        # Entered again by the control API, which moves the clock while it answers.
-        self._lock = threading.RLock()
-        self._engine = Engine(clock=self.clock, timing=timing, scenarios=self.scenarios, draws=self.draws)
-        self._stall = StallGuard(self.clock, who=describe_caller)
-        self._on_request: list[Callable[[Request], None]] = []
-        self._agenda = WorkspaceAgenda(self._engine, self._lock)
-        self.clock.attach(self._agenda)
-        self.runs = RunsView(self._engine, self._lock)
+        self._make_parts(timing)
         self._control = self._make_control(
             host=self.url,
             timing=timing,
@@ -253,6 +242,22 @@ class Workspace(WaysIn, WaysBack):
         """Say whether a token has ever been one of this workspace's, expired or not."""
         return token in self._tokens
 
+    def _make_parts(self, timing: Timing) -> None:
+        """Make what happens to runs and calls, and what is known of it."""
+        # Entered again by the control API, which moves the clock while it answers.
+        self._lock = threading.RLock()
+        self._on_request: list[Callable[[Request], None]] = []
+        self.scenarios = Scenarios(draws=self.draws, catalogue=CATALOGUE)
+        self.faults = Faults(API_ROUTES, clock=self.clock, draws=self.draws, on_profile=self._apply_profile)
+        self.gate = Gate(self.faults, self.clock)
+        # Not time.time(), which goes by the clock where somebody lists the module that uses it.
+        self.journal = Journal(real_ns=time.time_ns)
+        self._engine = Engine(clock=self.clock, timing=timing, scenarios=self.scenarios, draws=self.draws)
+        self._stall = StallGuard(self.clock, who=describe_caller)
+        self._agenda = WorkspaceAgenda(self._engine, self._lock)
+        self.clock.attach(self._agenda)
+        self.runs = RunsView(self._engine, self._lock)
+
     def _apply_profile(self, profile: Profile) -> None:
         """Do what a profile does besides arming faults."""
         if profile.first_run_id is not None:
@@ -334,9 +339,12 @@ class Workspace(WaysIn, WaysBack):
                 reply = self._dispatcher.dispatch(request)
             finally:
                 self.gate.let_go()
-        self.gate.settle_held()
-        self._agenda.call_back()
-        self.clock.make_planned_move()
+        if self.gate.has_changed:
+            self.gate.settle_held()
+        if self._engine.to_call:
+            self._agenda.call_back()
+        if self._engine.is_moved_by_polls:
+            self.clock.make_planned_move()
         return reply
 
     def hold(self, name: str) -> AbstractContextManager[None]:
@@ -357,8 +365,3 @@ class Workspace(WaysIn, WaysBack):
         A clock that is moved by hand keeps real time there.
         """
         return ms / 1_000 / (self.clock.rate or 1.0)
-
-
-def _real_ms() -> int:
-    # Not time.time(), which goes by the clock where somebody lists the module that uses it.
-    return time.time_ns() // 1_000_000

@@ -103,7 +103,7 @@ class Workspaces:
     def _choose(self, request: Request) -> Workspace:
         named = self._named(request)
         candidates = named or self._workspaces
-        token = bearer_token(request)
+        token = bearer_token(request.headers)
         if token is None:
             # One that asks for a token is known by its client.
             client_id = credentials_of(request).client_id

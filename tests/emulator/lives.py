@@ -109,7 +109,7 @@ class Life:
         self.page_token = ""
         self.said: list[object] = []
         # The only clock that is not the workspace's.
-        workspace.journal._real_ms = lambda: 0
+        workspace.journal._real_ns = lambda: 0
 
     def live(self, actions: list[Action]) -> None:
         """Do everything, one after the other."""

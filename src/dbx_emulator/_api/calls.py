@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from dbx_emulator._api.codec import Codec, Version
 from dbx_emulator._api.control import Control
-from dbx_emulator._api.decoding import decode_body, decode_query, unknown_in_body, unknown_in_query
+from dbx_emulator._api.decoding import decode_body, decode_query, unknown_in_body
 from dbx_emulator._api.errors import JSON_HEADERS
 from dbx_emulator._api.messages import Headers, Request
 from dbx_emulator._api.validation import USUAL_RULES, Rules
@@ -64,6 +64,8 @@ class Call:
 
     Attributes:
         request: What came in.
+        route: What is called.
+        path: The path of the target, percent-encoded.
         query: The query of the target, percent-encoded.
         version: The API version of the path.
         service: What to work on.
@@ -74,6 +76,8 @@ class Call:
     """
 
     request: Request
+    route: Route
+    path: str
     query: str
     version: Version
     service: Service
@@ -88,8 +92,7 @@ class Call:
         Raises:
             ApiError: They are not what `struct` says.
         """
-        parameters = decode_query(self.query, self.request.body, struct)
-        self.notes = unknown_in_query(self.query, self.request.body, struct)
+        parameters, self.notes = decode_query(self.query, self.request.body, struct)
         return parameters
 
     def body(self, struct: type[T]) -> T:

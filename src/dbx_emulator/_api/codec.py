@@ -9,9 +9,10 @@ Source: [runs.get.zeros-shown] measured: recorded payloads show durations of 0 a
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 from dbx_emulator._api.codec_output import render_output, render_views
 from dbx_emulator._api.codec_states import (
@@ -38,7 +39,7 @@ PAGE_LENGTH = 100
 _PAGED_FIELDS = ("job_clusters",)
 
 
-class View(NamedTuple):
+class View(Struct, frozen=True):
     """How a run is to be shown.
 
     Attributes:
@@ -73,7 +74,7 @@ class Codec:
             ApiError: 400 for more than 100 tasks below version 2.2, or for a page token that is none.
         """
         if view.page_token and view.version != "2.2":
-            view = view._replace(page_token="")
+            view = msgspec.structs.replace(view, page_token="")
         run_id = job_run.run_id if task_run is None else task_run.run_id
         key = (run_id, view)
         if (rendered := job_run.rendered.get(key)) is not None:

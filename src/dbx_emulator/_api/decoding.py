@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import Struct
 from dbx_emulator._api.errors import invalid_parameter, malformed_request
 from dbx_emulator._core.errors import ApiError
 
-__all__ = ["decode_body", "decode_query", "unknown_in_body", "unknown_in_query"]
+__all__ = ["decode_body", "decode_query", "unknown_in_body"]
 
 T = TypeVar("T")
 
@@ -57,8 +57,10 @@ def decode_body(body: bytes, struct: type[T]) -> T:
     return _convert(_without_nulls(value, struct), struct)
 
 
-def decode_query(query: str, body: bytes, struct: type[T]) -> T:
-    """Return the parameters of a GET as `struct`, taken from the query and, where it is silent, from the body.
+def decode_query(query: str, body: bytes, struct: type[T]) -> tuple[T, Sequence[str]]:
+    """Return the parameters of a GET as `struct`, and a note for each that `struct` does not have.
+
+    They are taken from the query and, where it is silent, from the body.
 
     Source: [requests.get-with-body] measured: apache/airflow sends the parameters of some GETs in a JSON body
 
@@ -66,15 +68,19 @@ def decode_query(query: str, body: bytes, struct: type[T]) -> T:
         ApiError: 400 MALFORMED_REQUEST or INVALID_PARAMETER_VALUE in the service's words.
     """
     if not body:
-        return cast("T", _decode_query(query, cast("Hashable", struct)))
+        return _from_query(query, struct)
     in_query = dict(parse_qsl(query, keep_blank_values=True))
-    return _convert(decode_body(body, dict[str, Any]) | in_query, struct)
+    parameters = _convert(decode_body(body, dict[str, Any]) | in_query, struct)
+    return parameters, [*_unknown_parameters(in_query, struct), *unknown_in_body(body, struct)]
+
+
+def _decode_query(query: str, struct: type[T]) -> tuple[T, Sequence[str]]:
+    in_query = dict(parse_qsl(query, keep_blank_values=True))
+    return _convert(in_query, struct), _unknown_parameters(in_query, struct)
 
 
 # A client that polls sends the same query each time. The Structs of parameters are never changed.
-@functools.lru_cache(maxsize=4_096)
-def _decode_query(query: str, struct: Hashable) -> object:
-    return _convert(dict(parse_qsl(query, keep_blank_values=True)), cast("type[object]", struct))
+_from_query: Callable[..., tuple[Any, Sequence[str]]] = functools.lru_cache(maxsize=4_096)(_decode_query)
 
 
 def _convert(parameters: object, struct: type[T]) -> T:
@@ -178,16 +184,8 @@ def unknown_in_body(body: bytes, struct: type[object]) -> list[str]:
     return [f"ignored field: {place}" for place in dict.fromkeys(found)]
 
 
-def unknown_in_query(query: str, body: bytes, struct: type[object]) -> Sequence[str]:
-    """Return a note for each parameter that `struct` does not have."""
-    notes = _unknown_in_query(query, cast("Hashable", struct))
-    return [*notes, *unknown_in_body(body, struct)] if body else notes
-
-
-@functools.lru_cache(maxsize=4_096)
-def _unknown_in_query(query: str, struct: Hashable) -> tuple[str, ...]:
-    found = _unknown(dict(parse_qsl(query, keep_blank_values=True)), struct)
-    return tuple(f"ignored parameter: {name}" for name in found)
+def _unknown_parameters(in_query: dict[str, str], struct: object) -> tuple[str, ...]:
+    return tuple(f"ignored parameter: {name}" for name in _unknown(in_query, struct))
 
 
 def _unknown(value: object, struct: object, place: str = "") -> Iterator[str]:

@@ -28,22 +28,7 @@ from dbx_emulator._core.faults import (
     WireFault,
 )
 
-__all__ = ["EFFECTS", "Answer", "Struck"]
-
-
-@dataclass(slots=True)
-class Answer:
-    """What comes of a call.
-
-    Attributes:
-        reply: The reply to it.
-        error_code: The error code it says; `None` if it is no error.
-        note: What a fault did besides, in words; `None` if there is nothing to say.
-    """
-
-    reply: Reply
-    error_code: str | int | None = None
-    note: str | None = None
+__all__ = ["EFFECTS", "Struck"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +37,18 @@ class Struck:
 
     Attributes:
         call: The call, as faults see it.
-        deliver: Does what was asked and returns the answer.
-        refuse: Returns the answer that says an error.
+        deliver: Does what was asked and returns the reply.
+        refuse: Returns the reply that says an error.
         workspace_id: The number of the workspace.
     """
 
     call: FaultCall
-    deliver: Callable[[], Answer]
-    refuse: Callable[[ApiError], Answer]
+    deliver: Callable[[], Reply]
+    refuse: Callable[[ApiError], Reply]
     workspace_id: int
 
 
-def _answer_status(fault: StatusFault, struck: Struck) -> Answer:
+def _answer_status(fault: StatusFault, struck: Struck) -> Reply:
     if fault.point == "after_effect":
         struck.deliver()
     error = ApiError(
@@ -75,53 +60,53 @@ def _answer_status(fault: StatusFault, struck: Struck) -> Answer:
     return struck.refuse(error)
 
 
-def _lose_response(_fault: LostResponse, struck: Struck) -> Answer:
-    answer = struck.deliver()
-    answer.reply.wire = (Reset(),)
-    return answer
+def _lose_response(_fault: LostResponse, struck: Struck) -> Reply:
+    reply = struck.deliver()
+    reply.wire = (Reset(),)
+    return reply
 
 
-def _deliver_twice(_fault: DuplicateDelivery, struck: Struck) -> Answer:
+def _deliver_twice(_fault: DuplicateDelivery, struck: Struck) -> Reply:
     first, second = struck.deliver(), struck.deliver()
-    second.note = f"delivered twice, answered first with {first.reply.status_code} {_shown(first.reply.body)}"
+    second.note = f"delivered twice, answered first with {first.status_code} {_shown(first.body)}"
     return second
 
 
-def _break_wire(fault: WireFault, struck: Struck) -> Answer:
+def _break_wire(fault: WireFault, struck: Struck) -> Reply:
     # What strikes before the effect sends nothing of an answer, and so needs none.
-    answer = struck.deliver() if fault.point == "after_effect" else Answer(Reply(0, b"", ()))
-    answer.reply.delay_ms = fault.delay_ms
-    answer.reply.wire = WIRES[fault.how](answer.reply)
-    answer.note = fault.how
-    return answer
+    reply = struck.deliver() if fault.point == "after_effect" else Reply(0, b"", ())
+    reply.delay_ms = fault.delay_ms
+    reply.wire = WIRES[fault.how](reply)
+    reply.note = fault.how
+    return reply
 
 
-def _limit_rate(fault: RateLimit, struck: Struck) -> Answer:
+def _limit_rate(fault: RateLimit, struck: Struck) -> Reply:
     if fault.in_flight is not None and fault.is_crowded(struck.call):
         return struck.refuse(concurrency_exceeded(struck.workspace_id, fault.in_flight))
     seconds = fault.retry_after_seconds(struck.call) if fault.says_when else None
     return struck.refuse(rate_exceeded(seconds))
 
 
-def _lag(fault: ReadLag, struck: Struck) -> Answer:
-    answer = struck.deliver()
+def _lag(fault: ReadLag, struck: Struck) -> Reply:
+    reply = struck.deliver()
     body = fault.stale_body(struck.call)
     if body is not None:
-        answer.reply.body = body
-        answer.note = "stale"
-        return answer
-    answer = struck.refuse(run_does_not_exist(struck.call.run_id or 0))
-    answer.note = "not found yet"
-    return answer
+        reply.body = body
+        reply.note = "stale"
+        return reply
+    reply = struck.refuse(run_does_not_exist(struck.call.run_id or 0))
+    reply.note = "not found yet"
+    return reply
 
 
-def _drift(fault: DriftFault, struck: Struck) -> Answer:
-    answer = struck.deliver()
-    if answer.error_code is None:
-        body, nowhere = fault.changed(msgspec.json.decode(answer.reply.body))
-        answer.reply.body = msgspec.json.encode(body)
-        answer.note = f"led nowhere: {', '.join(nowhere)}" if nowhere else None
-    return answer
+def _drift(fault: DriftFault, struck: Struck) -> Reply:
+    reply = struck.deliver()
+    if reply.error_code is None:
+        body, nowhere = fault.changed(msgspec.json.decode(reply.body))
+        reply.body = msgspec.json.encode(body)
+        reply.note = f"led nowhere: {', '.join(nowhere)}" if nowhere else None
+    return reply
 
 
 def _shown(body: bytes) -> str:
@@ -129,7 +114,7 @@ def _shown(body: bytes) -> str:
 
 
 #: Kind of fault → what it does. A fault of connections strikes no call.
-EFFECTS: dict[type[Fault], Callable[[Any, Struck], Answer]] = {
+EFFECTS: dict[type[Fault], Callable[[Any, Struck], Reply]] = {
     StatusFault: _answer_status,
     LostResponse: _lose_response,
     DuplicateDelivery: _deliver_twice,

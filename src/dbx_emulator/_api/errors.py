@@ -53,7 +53,7 @@ def error_reply(error: ApiError, *, request_id: str, path: str = "") -> Reply:
     content_type, body = DIALECTS[error.dialect](error, request_id=request_id, path=path)
     first: Headers = ((b"content-type", content_type),) if content_type else ()
     lines = tuple((name.lower().encode(), value.encode()) for name, value in error.headers.items())
-    return Reply(error.status_code, body, (*first, *lines))
+    return Reply(error.status_code, body, (*first, *lines), error_code=error.error_code)
 
 
 def invalid_parameter(message: str) -> ApiError:

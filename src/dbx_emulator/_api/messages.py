@@ -21,6 +21,7 @@ __all__ = [
     "Reset",
     "Send",
     "WireOperation",
+    "find_header",
 ]
 
 #: Raw header lines as they are on the wire, names in any case.
@@ -51,11 +52,12 @@ class Request:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first value of a header, its name given in lower case, or `None`."""
-        length = len(name)
-        for line_name, value in self.headers:
-            if len(line_name) == length and line_name.lower() == name:
-                return value
-        return None
+        return find_header(self.headers, name)
+
+
+def find_header(headers: Headers, name: bytes) -> bytes | None:
+    """Return the first value of a header among lines, its name given in lower case, or `None`."""
+    return next((value for line_name, value in headers if line_name.lower() == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class Reply:
             operation ends the connection.
         is_untimed: Whether the client was seen to wait for it without any limit; only a door in process sees that.
         is_given_up: Whether the client was seen to go away before all of it had come.
+        error_code: The error code it says; `None` if it is no error.
+        note: What a fault did besides, in words; `None` if there is nothing to say.
     """
 
     status_code: int
@@ -125,6 +129,8 @@ class Reply:
     wire: tuple[WireOperation, ...] = ()
     is_untimed: bool = False
     is_given_up: bool = False
+    error_code: str | int | None = None
+    note: str | None = None
 
 
 class RequestHandler(Protocol):

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from dbx_emulator._api import adjacent, auth, control, control_journal, jobs, run_lists, runs, snapshots
-from dbx_emulator._api.calls import MAX_BODY_BYTES, Route
+from dbx_emulator._api.calls import MAX_BODY_BYTES, Call, Route
 from dbx_emulator._api.codec import Version
 from dbx_emulator._api.errors import (
     HTML_HEADERS,
@@ -21,7 +21,7 @@ from dbx_emulator._api.errors import (
 )
 from dbx_emulator._core.errors import ApiError, nearest
 
-__all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "most_bytes", "no_route"]
+__all__ = ["API_ROUTES", "ROUTES", "Match", "is_control", "most_bytes", "no_route", "nowhere"]
 
 _VERSIONS: tuple[Version, ...] = ("2.0", "2.1", "2.2")
 
@@ -156,6 +156,14 @@ _KNOWN_APIS = frozenset(
     }
 )
 
+
+def _refuse(call: Call) -> bytes:
+    raise no_route(call.request.method, call.path)
+
+
+_NOWHERE = Match(Route("", "", _refuse), "2.2")
+_NO_CONTROL = Match(Route("", "", _refuse, is_control=True), "2.2")
+
 _API_PATH = re.compile(r"/api/(?P<version>2\.[0-2])/(?P<endpoint>(?P<service>[^/]+).*)")
 
 
@@ -163,6 +171,11 @@ def most_bytes(method: str, path: str) -> int:
     """Return how large a body a door has to hold for a call."""
     match = ROUTES.get((method, path))
     return MAX_BODY_BYTES if match is None else match.route.most_bytes
+
+
+def nowhere(path: str) -> Match:
+    """Return what answers the calls of a path that nothing serves, in the part of the tree where it is."""
+    return _NO_CONTROL if is_control(path) else _NOWHERE
 
 
 def is_control(path: str) -> bool:

@@ -75,10 +75,11 @@ def get_run(call: Call) -> bytes:
     """Answer GET runs/get, for the id of a job run or of a task run."""
     parameters = call.parameters(GetRun)
     job_run, task_run = find_run(call, parameters.run_id)
-    history, resolved = parameters.include_history, parameters.include_resolved_values
-    # By place: this is what a client that polls waits for, and names cost as much as the rest.
-    view = View(call.version, history, resolved, parameters.page_token)
-    call.service.engine.polled(job_run)
+    view = View(
+        call.version, parameters.include_history, parameters.include_resolved_values, parameters.page_token
+    )
+    if call.service.engine.is_moved_by_polls:
+        call.service.engine.polled(job_run)
     return call.service.codec.get_run(job_run, task_run, view)
 
 
@@ -243,5 +244,5 @@ def find_run(call: Call, run_id: int) -> tuple[JobRun, TaskRun | None]:
     if not call.principal.may_see(found[0].creator_user_name):
         raise permission_denied(call.principal.user_name, found[0].job_id)
     call.job_run = found[0]
-    call.state_before = found[0].life_cycle_state
+    call.state_before = found[0].state.life_cycle_state
     return found

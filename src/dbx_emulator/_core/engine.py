@@ -6,7 +6,7 @@ Owns every change of a record. It does not know HTTP; the workspace holds its lo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 from dbx_emulator._core import launching, repairs, stopping
 from dbx_emulator._core.clock import Clock
@@ -36,6 +36,8 @@ class Engine:
         draws: Where chance comes from.
 
     Attributes:
+        drain: Lets everything happen that is due by now, in order, and returns what it took for now.
+        is_moved_by_polls: Whether time moves whenever a run is read.
         store: The jobs and runs.
         to_call: Whom somebody has to call, with which run, because the run succeeded; oldest first.
     """
@@ -44,7 +46,8 @@ class Engine:
         self, *, clock: Clock, timing: Timing, scenarios: Scenarios, draws: Draws | None = None
     ) -> None:
         self._machine = Machine(clock=clock, timing=timing, scenarios=scenarios, draws=draws or Draws())
-        self._is_moved_by_polls = clock.policy == "per-poll"
+        self.is_moved_by_polls = clock.policy == "per-poll"
+        self.drain: Callable[[], int] = self._machine.drain
         self.store: RunStore = self._machine.store
         self.to_call: deque[tuple[OnSuccess, JobRun]] = self._machine.to_call
 
@@ -52,10 +55,6 @@ class Engine:
     def parts(self) -> tuple[RunStore, EventHeap, Machine]:
         """What a snapshot asks for what it holds."""
         return self.store, self._machine.heap, self._machine
-
-    def drain(self) -> int:
-        """Let everything happen that is due by now, in order, and return what it took for now."""
-        return self._machine.drain()
 
     def next_deadline_ms(self, job_run: JobRun | None = None) -> int | None:
         """Return when the next event is due, of one run or of any, or `None` if nothing is to come.
@@ -75,8 +74,8 @@ class Engine:
         return min(deadlines, default=None)
 
     def polled(self, job_run: JobRun) -> None:
-        """Note that a run was read: `per-poll`, time then moves to its next event, or to the next of any run."""
-        if not self._is_moved_by_polls or job_run.is_terminal:
+        """Let time move, because a run was read, to that run's next event, or to the next of any run."""
+        if job_run.is_terminal:
             return
         clock = self._machine.clock
         deadline_ms = self.next_deadline_ms(job_run) or self.next_deadline_ms()

@@ -193,7 +193,7 @@ class Journal(Sequence[JournalEntry]):
     Args:
         limit: How many entries are kept; the oldest are dropped.
         max_bytes: How many bytes of bodies are kept; beyond, the oldest entries go without what was said and told.
-        real_ms: The clock on the wall, in epoch milliseconds.
+        real_ns: The clock on the wall, in epoch nanoseconds.
     """
 
     #: What of it a snapshot holds.
@@ -204,7 +204,7 @@ class Journal(Sequence[JournalEntry]):
         *,
         limit: int = _LIMIT,
         max_bytes: int = _MAX_BODY_BYTES,
-        real_ms: Callable[[], int] = lambda: 0,
+        real_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         self._entries: deque[JournalEntry] = deque()
         self._limit = limit
@@ -214,7 +214,7 @@ class Journal(Sequence[JournalEntry]):
         # Of all entries but the first `_bare` ones, which have been stripped.
         self._bytes = 0
         self._bare = 0
-        self._real_ms = real_ms
+        self._real_ns = real_ns
         self._is_silent = False
         # A test reads while a server's thread writes.
         self._lock = threading.Lock()
@@ -271,27 +271,10 @@ class Journal(Sequence[JournalEntry]):
             return
         with self._lock:
             self._sequence += 1
+            facts = (now_ms, method, path, route, run_id, status_code, error_code, fault, states, note)
+            real_ms = self._real_ns() // 1_000_000
             # What JournalEntry(…) does as well, in three times the time: a client that polls waits for this.
-            entry = tuple.__new__(
-                JournalEntry,
-                (
-                    self._sequence,
-                    now_ms,
-                    method,
-                    path,
-                    route,
-                    run_id,
-                    status_code,
-                    error_code,
-                    fault,
-                    states,
-                    note,
-                    self._real_ms(),
-                    said,
-                    told,
-                    scenario,
-                ),
-            )
+            entry = tuple.__new__(JournalEntry, (self._sequence, *facts, real_ms, said, told, scenario))
             if len(self._entries) == self._limit:
                 self._drop_oldest()
             self._entries.append(entry)

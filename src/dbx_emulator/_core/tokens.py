@@ -33,21 +33,12 @@ class Token:
     Attributes:
         principal: For whom it opens the workspace.
         refusal: How it is refused, one of `REFUSALS`.
-        end_ms: From when on it is refused, in epoch milliseconds of virtual time; `None` never.
-        is_revoked: Whether somebody took it back.
+        refused_ms: From when on it is refused, in epoch milliseconds of virtual time; `None` never, 0 always.
     """
 
     principal: Principal
     refusal: str = "403-json"
-    end_ms: int | None = None
-    is_revoked: bool = False
-
-    def is_good(self, now_ms: int) -> bool:
-        """Say whether it opens the workspace."""
-        if self.is_revoked or self.principal is Principal.EXPIRED:
-            return False
-        early_ms = EXPIRING_MS if self.refusal == "expiring" else 0
-        return self.end_ms is None or now_ms < self.end_ms - early_ms
+    refused_ms: int | None = None
 
 
 class Tokens:
@@ -91,7 +82,9 @@ class Tokens:
     def principal(self, token: str | None) -> Principal | None:
         """Return for whom a token opens the workspace now; `None` if it does not."""
         found = self._tokens.get(token or "")
-        return found.principal if found is not None and found.is_good(self._clock.now_ms) else None
+        if found is None or (found.refused_ms is not None and found.refused_ms <= self._clock.now_ms):
+            return None
+        return found.principal
 
     def issue(
         self,
@@ -118,10 +111,13 @@ class Tokens:
         if refusal not in REFUSALS:
             hint = nearest(str(refusal), REFUSALS)
             raise UsageError(f"refusal: {refusal!r} is none of {', '.join(REFUSALS)}{hint}")
-        end_ms = None
+        refused_ms = None
         if lifetime is not None:
-            end_ms = self._clock.now_ms + duration_ms(lifetime, name="lifetime")
-        return self._keep(Token(Principal(principal), refusal, end_ms))
+            early_ms = EXPIRING_MS if refusal == "expiring" else 0
+            refused_ms = self._clock.now_ms + duration_ms(lifetime, name="lifetime") - early_ms
+        if principal == Principal.EXPIRED:
+            refused_ms = 0
+        return self._keep(Token(Principal(principal), refusal, refused_ms))
 
     def revoke(self, token: str) -> None:
         """Let a token open nothing any more.
@@ -132,7 +128,7 @@ class Tokens:
         found = self._tokens.get(token)
         if found is None:
             raise UsageError("token: it never opened this workspace; revoke one that it issued")
-        found.is_revoked = True
+        found.refused_ms = 0
 
     def rotate(self) -> str:
         """Replace the current token by a new one, which is returned; the old one is refused."""

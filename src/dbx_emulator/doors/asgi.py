@@ -124,7 +124,7 @@ async def _read(scope: Scope, receive: Receive) -> Request | None:
     return Request(
         scope["method"],
         (path + b"?" + query if query else path).decode("latin-1"),
-        scope["headers"],
+        tuple(map(tuple, scope["headers"])),
         b"".join(chunks),
         is_truncated=received > most,
         is_reused=scope.get("extensions", {}).get(REUSED_EXTENSION, False),

@@ -40,8 +40,11 @@ class Connections:
         Raises:
             OSError: Nobody gets in, as the socket would say it. No connection is kept then.
         """
-        kept = self._kept.setdefault(owner, set())
-        how = handler.gate.connect(_TLS if is_tls else _PLAIN)
+        kept = self._kept.get(owner)
+        if kept is None:
+            kept = self._kept[owner] = set()
+        gate = handler.gate
+        how = None if gate.is_unguarded else gate.connect(_TLS if is_tls else _PLAIN)
         if how is not None:
             kept.discard(id(handler))
             refusal = _ERRORS[how]()

@@ -6,6 +6,7 @@ Knows neither of them; each door says which library it is for.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
@@ -31,6 +32,8 @@ class HttpxLike:
         self._core = core
         self._played_body = played_body
         self._response = client.Response
+        # A client that polls is told the same head each time; a response takes a copy of it.
+        self._headers = functools.lru_cache(maxsize=1_024)(client.Headers)
         self._byte_stream = client.ByteStream
         self._connections = Connections()
 
@@ -46,7 +49,10 @@ class HttpxLike:
         Raises:
             TransportError: What becomes of the connection, as the library would report it.
         """
-        is_reused = self._connect(handler, request, owner)
+        try:
+            is_reused = self._connections.open(owner, handler, is_tls=request.url.scheme == "https")
+        except OSError as error:
+            raise self._client.ConnectError(str(error), request=request) from error
         reply = handler.handle(
             Request(
                 request.method,
@@ -61,10 +67,11 @@ class HttpxLike:
                 self._connections.drop(owner, handler)
             return self._play(handler, reply, request, body)
         # A stream, as from a real transport: `content=` would make the client look at the body twice.
-        length = (b"content-length", b"%d" % len(reply.body))
-        return self._response(
-            reply.status_code, headers=[*reply.headers, length], stream=self._byte_stream(reply.body)
-        )
+        headers = self._headers((*reply.headers, (b"content-length", b"%d" % len(reply.body))))
+        response = self._response(reply.status_code, headers=headers, stream=self._byte_stream(reply.body))
+        # Known of the head already; the response would go through its lines to find out.
+        response.headers.encoding = headers.encoding
+        return response
 
     def patch(self, find: Finder) -> Undo:
         """Make every client of this process ask `find` first. Return what undoes it.
@@ -94,13 +101,6 @@ class HttpxLike:
         transport_class.handle_request = handle_request
         async_transport_class.handle_async_request = handle_async_request
         return undo
-
-    def _connect(self, handler: RequestHandler, request: Any, owner: object) -> bool:
-        """Return whether the request would come on a kept connection."""
-        try:
-            return self._connections.open(owner, handler, is_tls=request.url.scheme == "https")
-        except OSError as error:
-            raise self._client.ConnectError(str(error), request=request) from error
 
     def _find(self, find: Finder, request: Any) -> RequestHandler | None:
         try:

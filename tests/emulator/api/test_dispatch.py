@@ -161,6 +161,15 @@ def test_journal_tells_what_was_called_and_what_came_of_it(caller: Caller) -> No
     ]
 
 
+def test_journal_keeps_once_what_is_said_in_each_call(caller: Caller) -> None:
+    """A client that polls says the same head each time; another head is another."""
+    for headers in (caller.workspace.headers, caller.workspace.headers, {}):
+        send(caller.workspace, "GET", "/api/2.1/jobs/runs/list", headers=headers)
+    first, second, other = [each.said.headers for each in caller.workspace.journal if each.said]
+    assert first is second
+    assert (dict(first)[b"Authorization"], list(other)) == (b"Bearer dbx-emulator-token", [])
+
+
 def test_request_lets_everything_happen_first_that_is_due(caller: Caller) -> None:
     """Time that passed between two calls shows in the second."""
     run_id = caller.submit(graph_body(task("a"), task("b", "a")))

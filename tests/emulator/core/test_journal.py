@@ -81,7 +81,7 @@ def test_journal_exports_what_is_the_same_through_every_door() -> None:
 
 def test_journal_shows_no_credentials() -> None:
     """What was said is at hand, and is no part of how an entry looks."""
-    journal = Journal(real_ms=lambda: 7)
+    journal = Journal(real_ns=lambda: 7_999_999)
     said = Request("GET", "/x", ((b"authorization", b"Bearer secret"),))
     journal.record(
         now_ms=1,

@@ -57,6 +57,18 @@ def _body(*chunks: bytes) -> list[Message]:
 
 
 @pytest.mark.asyncio
+async def test_application_takes_header_lines_as_any_server_has_them(workspace: Workspace) -> None:
+    """A line is a name and a value, in a tuple or, as the interface allows, in a list."""
+    lines = [list(line) for line in _scope(workspace)["headers"]]
+    scope = _scope(workspace, headers=iter(lines))
+    start, _ = await _call(workspace.asgi(), scope, _body(json.dumps(flat_body()).encode()))
+    assert start["status"] == 200
+    said = workspace.journal[0].said
+    assert said is not None
+    assert list(said.headers) == [tuple(line) for line in lines]
+
+
+@pytest.mark.asyncio
 async def test_application_serves_a_client_of_any_asgi_server(workspace: Workspace) -> None:
     """Through httpx's own ASGI transport a run is submitted and read."""
     transport = httpx.ASGITransport(workspace.asgi())

@@ -22,6 +22,15 @@ def test_transport_serves_a_sync_client(workspace: Workspace) -> None:
     assert len(workspace.runs) == 1
 
 
+def test_head_of_an_answer_is_the_clients_own(workspace: Workspace) -> None:
+    """What a client does to the headers of one response shows in no other."""
+    with httpx.Client(
+        transport=workspace.transport(), base_url=workspace.url, headers=workspace.headers
+    ) as client:
+        client.get("/api/2.1/jobs/runs/list").headers["content-type"] = "text/plain"
+        assert client.get("/api/2.1/jobs/runs/list").headers["content-type"] == "application/json"
+
+
 @pytest.mark.asyncio
 async def test_transport_serves_an_async_client(workspace: Workspace) -> None:
     """The same transport serves an async client, with a body that comes in pieces."""

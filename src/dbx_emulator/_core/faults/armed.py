@@ -33,6 +33,10 @@ class Faults:
         clock: The workspace's time, which windows are counted in.
         draws: Where probabilities are drawn from.
         on_profile: Is given each profile that is applied, for what of it is no fault.
+
+    Attributes:
+        watches: Says whether any fault is armed for a route. Every call asks.
+        watches_early: Says whether any fault of a route strikes before the credentials are looked at.
     """
 
     #: What of them a snapshot holds.
@@ -155,14 +159,6 @@ class Faults:
         """Refuse faults of connections from now on: the listener is not this workspace's alone."""
         self._is_listener_shared = True
 
-    def watches(self, route: str) -> bool:
-        """Say whether any fault is armed for a route."""
-        return route in self._by_route
-
-    def watches_early(self, route: str) -> bool:
-        """Say whether any fault of a route strikes before the credentials are looked at."""
-        return route in self._early_routes
-
     def striking(self, call: FaultCall, *, is_early: bool = False) -> Fault | None:
         """Count a call and return the fault that strikes it, or `None`.
 
@@ -192,8 +188,6 @@ class Faults:
 
     def connect(self, kinds: tuple[str, ...]) -> str | None:
         """Count a client that connects and return what keeps it out, one of `kinds`, or `None`."""
-        if not self._at_connections:
-            return None
         now_ms = self._clock.now_ms
         for fault in self._at_connections:
             if fault.how in kinds and fault.is_on(now_ms):
@@ -281,9 +275,11 @@ class Faults:
                 by_route.setdefault(route, []).append(fault)
         self._remembered: dict[object, tuple[Fault, ...]] = {}
         self._by_route = by_route
-        self._early_routes = {
+        early = {
             route for route, rules in by_route.items() if any(rule.point == "before_auth" for rule in rules)
         }
+        self.watches: Callable[[str], bool] = by_route.__contains__
+        self.watches_early: Callable[[str], bool] = early.__contains__
         self._lags = [fault for fault in self._rules if isinstance(fault, ReadLag)]
         self._at_connections = [fault for fault in self._rules if isinstance(fault, ConnectionFault)]
 

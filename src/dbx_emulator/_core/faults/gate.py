@@ -21,6 +21,10 @@ class Gate:
     Args:
         faults: Its faults, those of connections among them.
         clock: Its time, in which they begin and end.
+
+    Attributes:
+        is_unguarded: Whether no fault is about connections, so that everybody gets in.
+        has_changed: Whether something was changed that nobody could be told.
     """
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
@@ -28,14 +32,10 @@ class Gate:
         self._clock = clock
         self._watchers: list[Callable[[], None]] = []
         self._holder: int | None = None
-        self._has_changed = False
+        self.has_changed = False
+        self.is_unguarded = not faults.guards_connections
         faults.on_change(self.changed)
         clock.attach(self)
-
-    @property
-    def is_unguarded(self) -> bool:
-        """Whether no fault is about connections, so that everybody gets in."""
-        return not self._faults.guards_connections
 
     @property
     def is_listening(self) -> bool:
@@ -85,14 +85,15 @@ class Gate:
 
     def settle_held(self) -> None:
         """Tell of what was changed while nobody could be told."""
-        if self._has_changed:
-            self._has_changed = False
+        if self.has_changed:
+            self.has_changed = False
             self.changed()
 
     def changed(self) -> None:
         """Tell all watchers."""
+        self.is_unguarded = not self._faults.guards_connections
         if self._holder == get_ident():
-            self._has_changed = True
+            self.has_changed = True
             return
         for watcher in tuple(self._watchers):
             watcher()
