@@ -181,7 +181,7 @@ def _join(note: str | None, notes: Sequence[str]) -> str:
 
 
 def _without_credentials(call: Call) -> str:
-    """Return a path that nothing serves for the journal's readers: a client in trouble may have its token there."""
+    """Return a path that nothing serves, for the journal: a client in trouble may have its token there."""
     return str(redact_quotes(call.path, find_secrets(call.request.headers, "", b"")))
 
 
