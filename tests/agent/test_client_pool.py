@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+import respx
 
 from dbx_agent.budget import Budget
 from dbx_agent.client import JobsClient
@@ -185,3 +186,37 @@ async def test_the_environments_proxy_serves_other_machines_and_not_a_local_work
         b"GET http://workspace.internal/api/2.2/jobs/runs/get"
     ]
     assert [run.run_id for run in workspace.runs] == [run_id]
+
+
+@pytest.mark.asyncio
+async def test_calls_are_found_by_whoever_mocks_httpx(
+    clock: ManualClock, respx_mock: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With respx, say: a call to a workspace, and one to this machine."""
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    pool = ConnectionPool()
+    local = read_instance("http://127.0.0.1:9", field="f", allow_http=False)
+    for instance, run_id in ((INSTANCE, 7), (local, 8)):
+        respx_mock.get(f"{instance.origin}/api/2.2/jobs/runs/get").respond(json={"run_id": run_id})
+        run = await _client(pool, clock, instance=instance).get_run(instance, run_id, budget=_budget(clock))
+        assert run.run_id == run_id
+    await pool.aclose()
+
+
+@pytest.mark.asyncio
+async def test_no_pool_of_httpcore_is_asked(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ours stands where httpx has it, in this version of httpx too."""
+
+    async def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("httpcore.AsyncConnectionPool.handle_async_request", refuse)
+    workspace, pool = Workspace(), ConnectionPool()
+    with workspace.serve() as server:
+        instance = read_instance(server.url, field="f", allow_http=False)
+        client = _client(pool, clock, instance=instance, token=workspace.token)
+        assert (
+            await client.submit_run(instance, BODY, budget=_budget(clock))
+            == next(iter(workspace.runs)).run_id
+        )
+        await pool.aclose()
