@@ -27,6 +27,12 @@ def _workspace(runs: int) -> tuple[Workspace, int]:
     return workspace, run_ids[runs // 2]
 
 
+def _fill_journal(workspace: Workspace) -> None:
+    """Have every further call push an older one out of the journal, as after many submits."""
+    while workspace.journal.dropped == 0:
+        _send(workspace, "GET", "runs/list?limit=1")
+
+
 def _send(workspace: Workspace, method: str, endpoint: str, body: bytes = b"") -> bytes:
     headers = [(b"authorization", b"Bearer " + workspace.token.encode())]
     return workspace.handle(Request(method, f"/api/2.2/jobs/{endpoint}", headers, body)).body
@@ -34,6 +40,7 @@ def _send(workspace: Workspace, method: str, endpoint: str, body: bytes = b"") -
 
 def _among_many(name: str, call: Callable[[Workspace, int], object]) -> Ratio:
     (many, one_of_many), (few, one_of_few) = _workspace(_MANY), _workspace(_FEW)
+    _fill_journal(few)
     ours_us, baseline_us = compare(lambda: call(many, one_of_many), lambda: call(few, one_of_few))
     value = ours_us / baseline_us
     return Ratio(name, ours_us, baseline_us, value, "≤ 1.1", value <= 1.1)
