@@ -34,8 +34,13 @@ def _served(workspace: Workspace) -> Iterator[Any]:
             "_FSEC_FLYTE_DATABRICKS_ACCESS_TOKEN": workspace.token,
             "FLYTE_SDK_LOGGING_LEVEL": "50",
             "DBX_AGENT_CREATE_GRACE_SECONDS": "600",
+            # The deadlines are the callers'; how fast the machine is must not decide what the clean calls find.
+            "DBX_AGENT_CREATE_BUDGET_SECONDS": "20",
+            "DBX_AGENT_GET_BUDGET_SECONDS": "20",
         }
-        with spawned("dbx_agent", "serve", "--port", "0", environment=environment) as process:
+        with spawned(
+            "dbx_agent", "serve", "--port", "0", "--grace", "30", environment=environment
+        ) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith(READY), process.communicate()
@@ -68,9 +73,10 @@ def _run_id(answer: Any) -> str:
 def test_a_storm_of_deadlines_costs_no_slot_and_no_run(calls: int) -> None:
     """Creates and polls cut off after 1 to 30 ms; then a clean call for each slot, and one run per attempt.
 
-    That every run is known by an answered create, or cancelled, cannot be asked here: an answer that the agent has
-    given can cross the client's deadline on the wire, so that the agent takes the run for known and the engine
-    never hears of it. What holds whatever crosses is that the attempt, when it is asked for again, has that run.
+    Every run that was submitted is known in the end: the engine comes again with each attempt that was cut off,
+    and has that attempt's run. Before it does, an answer that the agent has given can have crossed the client's
+    deadline on the wire, and nobody knows of that run. (That runs nobody comes for are cancelled is shown where no
+    answer can cross a deadline: with `create`, and by the sweep.)
     """
     workspace = Workspace()
     workspace.faults.add(WireFault("runs/*", how="late", delay="20ms", every=2))
@@ -92,9 +98,6 @@ def test_a_storm_of_deadlines_costs_no_slot_and_no_run(calls: int) -> None:
         clean = [_get(stub, known, timeout_seconds=PATIENT_SECONDS) for _ in range(SLOTS)]
         assert {call.exception() for call in clean} == {None}
         assert not [call for call in clean if "could not be read" in call.result().resource.message]
-        # The engine comes again with the same attempt: each has one run, whatever was lost on the way. (That the
-        # runs nobody comes for are cancelled is shown where no answer can cross a deadline: with `create`, and by
-        # the sweep.)
         answers = []
         for start in range(0, len(attempts), BURST):
             few = attempts[start : start + BURST]
