@@ -91,8 +91,10 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         """Close at once: what was asked for has arrived, or nobody waits for it any more."""
-        # A transport that was lost has no loop any more to abort on.
-        if not self._closed.done():
+        if self._closed.done():
+            # It has no loop any more to abort on, and is told all the same that nobody needs it.
+            self._transport.close()
+        else:
             self._transport.abort()
             await self._closed
 

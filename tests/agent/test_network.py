@@ -15,6 +15,9 @@ import trustme
 
 from dbx_agent.network import MAX_UNREAD_BYTES, AsyncioNetwork
 
+#: Each Python's asyncio has a TLS of its own, so every cell runs this.
+pytestmark = pytest.mark.flyte
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 MANY = 4_000_000
