@@ -42,6 +42,18 @@ class _Gate(httpx.AsyncBaseTransport):
         return httpx.Response(200, json={"run_id": 7})
 
 
+class _Broken(httpx.AsyncBaseTransport):
+    """Gives no answer, and says whether it was closed."""
+
+    is_closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("no", request=request)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
 def _client(
     pool: ConnectionPool,
     clock: Clock,
@@ -85,6 +97,15 @@ def test_connections_of_several_loops_do_not_meet(clock: ManualClock) -> None:
         return await client.submit_run(INSTANCE, BODY, budget=_budget(clock))
 
     assert [asyncio.run(submit()), asyncio.run(submit())] == [7, 7]
+
+
+@pytest.mark.asyncio
+async def test_a_connection_whose_request_broke_off_is_closed(clock: ManualClock) -> None:
+    """At once, and not when the pool is closed."""
+    transport = _Broken()
+    with pytest.raises(ApiCallError, match="no answer"):
+        await _client(ConnectionPool(transport), clock).submit_run(INSTANCE, BODY, budget=_budget(clock))
+    assert transport.is_closed
 
 
 @pytest.mark.asyncio

@@ -72,6 +72,8 @@ async def test_an_idle_connection_makes_room() -> None:
     connections.take_back(one, now=1.0)
     connections.take_back(two, now=2.0)
     new = connections.lend(TWO, now=3.0)
+    await connections._closings.drain()
+    assert _is_closed(one, two, other, new) == [True, False, False, False]
     await connections.aclose()
     assert _is_closed(one, two, other, new) == [True, True, False, False]
 

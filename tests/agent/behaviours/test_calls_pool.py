@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -31,12 +32,13 @@ class _Service:
         requests: How many arrived.
         most: The most requests that waited for an answer at one moment.
         unanswered: How many of the first requests get no answer.
+        answers: How many a connection gives before it is closed; 0 closes none.
         opened: Answers wait for it.
-        left: Set when the client has closed a connection.
+        left: Set when a connection is over.
     """
 
     def __init__(self) -> None:
-        self.port = self.connections = self.requests = self.most = self.unanswered = 0
+        self.port = self.connections = self.requests = self.most = self.unanswered = self.answers = 0
         self.opened = asyncio.Event()
         self.opened.set()
         self.left = asyncio.Event()
@@ -57,6 +59,8 @@ class _Service:
                 self._waiting -= 1
                 writer.write(ANSWER)
                 await writer.drain()
+                if self.requests == self.connections * self.answers:
+                    break
         self.left.set()
         writer.close()
 
@@ -165,6 +169,32 @@ async def test_a_connection_that_gave_no_answer_is_not_used_again(clock: ManualC
         assert (service.connections, service.requests) == (2, 2)
         await asyncio.wait_for(service.left.wait(), 5.0)
         await pool.aclose()
+
+
+@pytest.mark.behaviour(7)
+@pytest.mark.asyncio
+async def test_an_idle_connection_that_the_service_closed_is_not_used_again(clock: ManualClock) -> None:
+    """The next call has a new one at its first attempt."""
+    pool = ConnectionPool()
+    async with _service() as service:
+        service.answers = 1
+        instance = _instance(service.port)
+        client = _client(pool, instance, clock=clock)
+        assert await _get(client, instance, clock=clock) == 7
+        [idle] = pool._connections.get()._idle
+        await asyncio.wait_for(_closed(idle.transport), 5.0)
+        assert await _get(client, instance, clock=clock) == 7
+        assert (service.connections, service.requests, clock.sleeps) == (2, 2, [])
+        await pool.aclose()
+
+
+async def _closed(transport: Any) -> None:
+    """Wait until the client's side has noticed that its connection was closed."""
+    turn = asyncio.Event()
+    while not transport._pool.has_expired():
+        asyncio.get_running_loop().call_soon(turn.set)
+        await turn.wait()
+        turn.clear()
 
 
 @pytest.mark.behaviour(7)
