@@ -91,8 +91,8 @@ from dbx_agent.outcome import Phase
 
 def _run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     pytester.makepyfile(code)
-    # What hypothesis says at the end takes it a second.
-    without = ("-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:cacheprovider")
+    # What hypothesis says at the end takes it a second; where CI is set, pytest's summary says each error again, whole.
+    without = ("-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:cacheprovider", "-rN")
     return pytester.runpytest_inprocess("-p", "tests.canaries.plugin", *without)
 
 
