@@ -91,7 +91,7 @@ from dbx_agent.outcome import Phase
 
 def _run(pytester: pytest.Pytester, code: str) -> pytest.RunResult:
     pytester.makepyfile(code)
-    # What hypothesis says at the end takes it a second. Where CI is set, pytest's summary repeats each error, whole.
+    # What hypothesis says at its end takes a second. Where CI is set, pytest's summary repeats all errors, whole.
     without = ("-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:cacheprovider", "-rN")
     return pytester.runpytest_inprocess("-p", "tests.canaries.plugin", *without)
 
