@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,18 @@ import pytest
 pytest_plugins = ["pytester", "tests.canaries.plugin"]
 
 _passed: set[str] = set()
+
+#: What a developer's shell may hold and what is tested would heed: settings, and how output looks.
+_FOREIGN = (
+    "DATABRICKS_",
+    "FLYTE_",
+    "DBX_",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "PY_COLORS",
+    "PYTEST_ADDOPTS",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail unless every fact in the code has a witness that passed in this very run",
     )
+
+
+def pytest_sessionstart() -> None:
+    """Let every test, and every process that it starts, find the same environment."""
+    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+        del os.environ[name]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 __all__ = ["main"]
 
@@ -17,6 +18,9 @@ def main() -> None:
         remedy = 'pip install "dbx-kit[server]"'
         sys.stderr.write(f"dbx-emulator needs {error.name}, which is not installed: {remedy}\n")
         sys.exit(2)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal or a file that cannot take a character gets a question mark for it, and no traceback.
+        sys.stdout.reconfigure(errors="replace")
     cli()
 
 

@@ -94,6 +94,14 @@ def test_render_draws_what_becomes_of_each_run(monkeypatch: pytest.MonkeyPatch) 
     assert lines[6] == "run 2 of 2, 59m2s"
 
 
+def test_render_on_a_terminal_of_few_characters_has_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets a traceback for the encoding of a terminal."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run_command("dbx_emulator", "scenario", "render", "spot_loss")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "run: PENDING 4m ? RUNNING 38m ? TERMINATING 2s" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "mark"),
     [

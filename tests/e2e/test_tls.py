@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import ssl
 import subprocess
@@ -209,7 +210,7 @@ def test_serve_tls_says_how_to_trust_it() -> None:
     """The variables and the option of curl name the file."""
     with spawned("dbx_emulator", "serve", "--port", "0", "--tls") as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline().split() for _ in range(5)]
+        lines = [shlex.split(process.stdout.readline()) for _ in range(5)]
     (path,) = {word.partition("=")[2] for word in lines[3] if "=" in word}
     assert lines[3] == ["trust", "export", f"SSL_CERT_FILE={path}", f"REQUESTS_CA_BUNDLE={path}"]
     assert lines[4][:4] == ["try", "curl", "--cacert", path]

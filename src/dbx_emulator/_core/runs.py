@@ -92,7 +92,7 @@ class Repair:
     task_run_ids: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class TaskRun:
     """The run of one task: one attempt of it.
 
@@ -168,6 +168,10 @@ class TaskRun:
     iteration_index: int | None = None
     input: str = ""
 
+    def __repr__(self) -> str:
+        # Of all fields it would be pages, which an assertion that fails then shows.
+        return f"<TaskRun {self.run_id} {self.task_key!r} {_words(self.life_cycle_state, self.result_state)}>"
+
     @property
     def outcome(self) -> Outcome:
         """What happens to this attempt."""
@@ -205,7 +209,7 @@ class TaskRun:
         return self.end_message if self.is_terminal else MESSAGES[self.life_cycle_state]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class JobRun:
     """A run as a whole.
 
@@ -284,6 +288,9 @@ class JobRun:
     timeline: list[TimelineEntry] = field(default_factory=list)
     rendered: dict[Hashable, bytes] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<JobRun {self.run_id} {self.run_name!r} {_words(self.life_cycle_state, self.result_state)}>"
+
     @property
     def run_name(self) -> str:
         """The run's name."""
@@ -318,3 +325,7 @@ class JobRun:
     def is_terminal(self) -> bool:
         """Whether nothing more can happen to it."""
         return self.state.life_cycle_state in TERMINAL
+
+
+def _words(life_cycle_state: LifeCycleState, result_state: ResultState | None) -> str:
+    return " ".join(state.value for state in (life_cycle_state, result_state) if state is not None)

@@ -29,6 +29,8 @@ class _Kept(logging.Handler):
 def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
     """What the agent logs, and flytekit's own way of printing it left out: drawing it takes longer than a poll."""
     monkeypatch.setattr(logging.getLogger("flytekit"), "handlers", [])
+    # What is logged once for each process is logged once for each test.
+    monkeypatch.setattr("dbx_agent.polling._LOGGED._seen", set())
     kept, logger = _Kept(), logging.getLogger("flytekit.dbx_agent")
     logger.addHandler(kept)
     yield kept.records

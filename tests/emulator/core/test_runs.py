@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pprint import pformat
+
 from dbx_emulator._core.runs import TimelineEntry
 from dbx_emulator._core.states import LifeCycleState, ResultState
 from tests.emulator.support import make_engine, outcome, submitted_run, submitted_task
@@ -28,6 +30,19 @@ def test_task_run_shows_the_message_of_its_state_and_then_of_its_end() -> None:
     clock.advance("1d")
     engine.drain()
     assert (task_run.is_terminal, task_run.state_message) == (True, "ZeroDivisionError")
+
+
+def test_what_a_failed_assertion_shows_of_a_run_is_one_line() -> None:
+    """Not all that is kept of it."""
+    engine, clock, scenarios = make_engine()
+    scenarios.add("etl", [outcome("RUN_EXECUTION_ERROR")])
+    job_run = engine.submit(submitted_run(submitted_task("load"), run_name="etl"))
+    shown = f"<JobRun {job_run.run_id} 'etl' PENDING>, <TaskRun {job_run.task_runs[0].run_id} 'load' PENDING>"
+    assert f"{job_run!r}, {job_run.task_runs[0]!r}" == shown
+    clock.advance("1d")
+    engine.drain()
+    assert repr(job_run) == f"<JobRun {job_run.run_id} 'etl' INTERNAL_ERROR FAILED>"
+    assert pformat([job_run]) == f"[{job_run!r}]"
 
 
 def test_timeline_is_the_record_of_every_change() -> None:
