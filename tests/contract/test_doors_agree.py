@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.emulator.support import environment
 
 _HERE = Path(__file__).parent
+#: Without what would write files, or change the order.
+_PLAIN = ("-p", "no:cacheprovider", "-p", "no:randomly")
 _DOOR = re.compile(r"(?<=[\[-])(inprocess|socket)(?=[\]-])")
 
 
@@ -18,7 +20,7 @@ def test_every_contract_test_is_run_through_every_door() -> None:
 
     That none of them is skipped is seen to by the hook in this folder's conftest.
     """
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(_HERE)]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *_PLAIN, str(_HERE)]
     collected = subprocess.run(
         command, cwd=_HERE.parents[1], env=environment(), capture_output=True, text=True, check=False
     )

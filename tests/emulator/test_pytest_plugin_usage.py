@@ -19,7 +19,7 @@ def submit(databricks):
 
 def _run(pytester: pytest.Pytester, code: str, *options: str) -> pytest.RunResult:
     pytester.makepyfile(SUBMIT + code)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly", *options)
 
 
 def test_marker_sets_timing_and_host(pytester: pytest.Pytester) -> None:
