@@ -623,3 +623,25 @@ def test_it(databricks, is_good):
     ]
     result.assert_outcomes(passed=1, failed=1, warnings=1)
     result.stdout.fnmatch_lines(["*Databricks near misses*", *told, "*warnings summary*", *told])
+
+
+def test_what_judges_the_client_fails_at_the_line_of_the_test(pytester: pytest.Pytester) -> None:
+    """Nobody has to scroll past our own code."""
+    result = _run(
+        pytester,
+        """
+from dbx_emulator.testing import sweep
+
+def test_expect(databricks):
+    databricks.expect.calls("runs/submit", times=1)
+
+def test_lint(databricks):
+    httpx.get(databricks.url + "/api/2.2/jobs/runs/list", headers=databricks.headers)
+    databricks.lint.check()
+
+def test_sweep():
+    sweep(submit, kinds=["500"]).check()
+""",
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.no_re_match_line(r".*dbx_emulator.*\.py:\d+: ")

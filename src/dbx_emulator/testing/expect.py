@@ -22,6 +22,9 @@ from dbx_emulator.testing.verdict import Verdict, as_line, nearest_calls, number
 
 __all__ = ["Expectations", "Judged"]
 
+#: Who reads a failure wants the line of the test, and none of this module's.
+__tracebackhide__ = True
+
 
 class Runs(Protocol):
     """The runs of a workspace."""

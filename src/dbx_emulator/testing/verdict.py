@@ -12,6 +12,9 @@ from dbx_emulator._core.journal_text import describe_call
 
 __all__ = ["Verdict", "as_line", "nearest_calls", "numbered"]
 
+#: Who reads a failure wants the line of the test, and none of this module's.
+__tracebackhide__ = True
+
 _SHOWN = 10
 _NEAREST = 3
 

@@ -16,6 +16,9 @@ from dbx_emulator.testing.lint.transcript import listen
 
 __all__ = ["Lint"]
 
+#: Who reads a failure wants the line of the test, and none of this module's.
+__tracebackhide__ = True
+
 #: Policies under which the pauses between calls are the client's: under the others somebody else moves time.
 _PACED = frozenset({"sleeping", "scaled", "real"})
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
-from dbx_emulator._core.clock import EPOCH_MS
+from dbx_emulator._core.timeline_text import elapsed
 from dbx_emulator.testing.lint.transcript import Exchange, Transcript
 
 __all__ = ["SEVERITIES", "Finding", "Rule", "Severity", "Sight", "numbers", "times"]
@@ -63,8 +62,7 @@ class Finding:
 
     def __str__(self) -> str:
         run = "" if self.run_id is None else f", run {self.run_id}"
-        elapsed = timedelta(milliseconds=self.at_ms - EPOCH_MS)
-        where = f"{numbers(self.calls)} of the journal{run}, {elapsed} after the start"
+        where = f"{numbers(self.calls)} of the journal{run}, at {elapsed(self.at_ms)}"
         return (
             f"{self.rule_id} {self.severity}: {self.message}\n"
             f"  where: {where}\n  remedy: {self.remedy}\n  see: {self.docs}"

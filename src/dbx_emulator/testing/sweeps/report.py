@@ -8,6 +8,9 @@ from itertools import groupby
 
 __all__ = ["BROKEN", "HELD", "UNTOUCHED", "SweepFailure", "SweepReport"]
 
+#: Who reads a failure wants the line of the test, and none of this module's.
+__tracebackhide__ = True
+
 #: What a cell of the grid says: all held; something broke; the kind cannot happen there, or did not.
 HELD, BROKEN, UNTOUCHED = "✓", "✗", "·"
 

@@ -46,11 +46,11 @@ def test_finding_says_all(workspace: Workspace) -> None:
     said = str(workspace.lint.findings()[0])
     assert said == (
         "DBX002 warning: GET runs/get was sent 11 times in a row with less than 1 s between one and the next\n"
-        f"  where: calls 3, 4, 5, 6, 7, … of the journal, run {run_id}, 1:30:00 after the start\n"
+        f"  where: calls 3, 4, 5, 6, 7, … of the journal, run {run_id}, at 01:30:00.000\n"
         f"  remedy: {RULES['DBX002'].remedy}\n"
         "  see: docs/lint.md#dbx002"
     )
-    assert "where: call 1 of the journal, 0:00:00 after" in str(workspace.lint.findings()[1])
+    assert "where: call 1 of the journal, at 00:00:00.000" in str(workspace.lint.findings()[1])
 
 
 def test_errors_come_first(workspace: Workspace) -> None:
