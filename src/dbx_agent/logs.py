@@ -43,9 +43,10 @@ FORMATS = tuple(_FORMATTERS)
 
 
 def configure(name: str, stream: TextIO) -> None:
-    """Write what flytekit and the agent log to a stream, in place of flytekit's own handlers.
+    """Write all that is logged to a stream: in place of flytekit's own handlers, and what other libraries warn of.
 
-    flytekit's level stays (FLYTE_SDK_LOGGING_LEVEL); unless it is set, the agent's own is INFO.
+    flytekit's level stays (FLYTE_SDK_LOGGING_LEVEL); unless it is set, the agent's own is INFO. Of other libraries
+    it is warnings and errors, and what Python itself warns of.
 
     Args:
         name: One of `FORMATS`.
@@ -53,7 +54,11 @@ def configure(name: str, stream: TextIO) -> None:
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[name]())
-    logging.getLogger("flytekit").handlers = [handler]
+    flytekit = logging.getLogger("flytekit")
+    flytekit.propagate = False
+    # Without a handler Python writes a record as it is, which no reader of JSON lines takes.
+    flytekit.handlers = logging.getLogger().handlers = [handler]
+    logging.captureWarnings(capture=True)
     if _LEVEL not in os.environ:
         logging.getLogger("flytekit.dbx_agent").setLevel(logging.INFO)
 

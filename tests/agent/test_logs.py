@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -15,12 +16,13 @@ from dbx_agent.logs import configure
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     """Where the log goes; afterwards it goes where it went."""
-    flytekit, ours = logging.getLogger("flytekit"), logging.getLogger("flytekit.dbx_agent")
-    before = (list(flytekit.handlers), flytekit.level, ours.level)
+    root, flytekit, ours = (logging.getLogger(name) for name in (None, "flytekit", "flytekit.dbx_agent"))
+    before = (root.handlers, flytekit.handlers, flytekit.level, ours.level)
     # `pyflyte`, run in this process by another test, sets it to another.
     flytekit.setLevel(logging.WARNING)
     yield io.StringIO()
-    flytekit.handlers, flytekits_level, level = before
+    root.handlers, flytekit.handlers, flytekits_level, level = before
+    logging.captureWarnings(capture=False)
     flytekit.setLevel(flytekits_level)
     ours.setLevel(level)
 
@@ -46,6 +48,24 @@ def test_json_is_an_object_a_line_with_its_exception(stream: io.StringIO) -> Non
     assert ours["time"].endswith("+00:00")
     assert failure["message"] == "a call of create"
     assert failure["exception"].endswith("ValueError: invalid literal for int() with base 10: 'x'")
+
+
+def test_what_other_libraries_say_is_a_line_as_well(stream: io.StringIO) -> None:
+    """asyncio tells of tasks that failed unheard, and Python of what is deprecated; once each."""
+    configure("json", stream)
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    logging.getLogger("grpc").info("a channel was opened")
+    logging.getLogger("flytekit").warning("once")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["logger"], line["level"]) for line in lines] == [
+        ("asyncio", "ERROR"),
+        ("flytekit", "WARNING"),
+        ("py.warnings", "WARNING"),
+    ]
+    assert "DeprecationWarning: old" in lines[2]["message"]
 
 
 def test_text_is_a_line_with_its_traceback_below(stream: io.StringIO) -> None:
