@@ -51,7 +51,7 @@ def test_json_is_an_object_a_line_with_its_exception(stream: io.StringIO) -> Non
 
 
 def test_what_other_libraries_say_is_a_line_as_well(stream: io.StringIO) -> None:
-    """asyncio tells of tasks that failed unheard, and Python of what is deprecated; once each."""
+    """A task of asyncio that failed unheard, and what Python calls deprecated; once each."""
     configure("json", stream)
     logging.getLogger("asyncio").error("Task exception was never retrieved")
     logging.getLogger("grpc").info("a channel was opened")
