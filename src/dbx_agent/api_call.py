@@ -268,9 +268,9 @@ def _unanswered(call: ApiCall, error: Exception, secrets: tuple[str, ...]) -> _A
     reach = Reach.NOT_SENT if isinstance(error, _NOT_SENT) else Reach.UNKNOWN
     words = _redact(str(error), secrets)
     said = f"{type(error).__name__}: {shorten(words, 200)}" if words else type(error).__name__
-    return _AttemptFailedError(
-        CallFailure(reach), ApiCallError(f"no answer to the {call.subject} ({said})", retryable=True)
-    )
+    # The name of the host is what people mistype.
+    message = f"{call.instance.authority} gave no answer to the {call.subject} ({said})"
+    return _AttemptFailedError(CallFailure(reach), ApiCallError(message, retryable=True))
 
 
 def _quote(content: bytes, secrets: tuple[str, ...]) -> str:

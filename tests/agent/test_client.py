@@ -229,9 +229,17 @@ async def test_timeouts_are_all_set_and_never_beyond_the_budget(clock: ManualClo
             id="redirect",
         ),
         pytest.param(
-            httpx.ReadTimeout, "no answer to the submit of a run (ReadTimeout: it broke)", True, id="timeout"
+            httpx.ReadTimeout,
+            f"{INSTANCE.host} gave no answer to the submit of a run (ReadTimeout: it broke)",
+            True,
+            id="timeout",
         ),
-        pytest.param(TimeoutError(), "no answer to the submit of a run (TimeoutError)", True, id="wordless"),
+        pytest.param(
+            TimeoutError(),
+            f"{INSTANCE.host} gave no answer to the submit of a run (TimeoutError)",
+            True,
+            id="wordless",
+        ),
     ],
 )
 async def test_an_error_says_what_the_service_said(

@@ -182,7 +182,7 @@ async def test_plain_http_to_this_machine_passes_no_proxy(
     instance = read_instance(f"http://{host}:9", field="f", allow_http=False)
     pool = ConnectionPool()
     async with _proxy(monkeypatch) as seen:
-        with pytest.raises(ApiCallError, match="no answer to the runs/get of 7"):
+        with pytest.raises(ApiCallError, match="gave no answer to the runs/get of 7"):
             await _client(pool, clock, instance=instance).get_run(instance, 7, budget=_budget(clock, 0.3))
         await pool.aclose()
     assert seen == []
