@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,13 @@ CANARY = "canary-0123456789"
 
 CLIENT_CANARY = "canary-secret-0123456789"
 """Likewise, the secret of a client."""
+
+
+async def turn() -> None:
+    """Let the loop look at its sockets once."""
+    turned = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turned.set_result, None)
+    await turned
 
 
 class ManualClock:
