@@ -10,9 +10,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dbx_agent
 from dbx_emulator import Workspace
 
 DATA = Path(__file__).parent / "data"
+
+SOURCES = Path(dbx_agent.__file__).parents[1]
+"""Where this very agent is, for other interpreters: the checkout, or the wheel that was installed."""
 
 CANARY = "canary-0123456789"
 """A token that must never be seen outside a header."""

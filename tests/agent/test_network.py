@@ -14,7 +14,8 @@ import pytest
 import trustme
 
 from dbx_agent.network import MAX_UNREAD_BYTES, AsyncioNetwork
-from tests.agent.support import turn
+
+from .support import turn
 
 #: Each Python's asyncio has a TLS of its own, so every cell runs this.
 pytestmark = pytest.mark.flyte
