@@ -43,8 +43,9 @@ FORMATS = tuple(_FORMATTERS)
 
 
 def configure(name: str, stream: TextIO) -> None:
-    """Write what flytekit and the agent log to a stream, in place of flytekit's own handlers.
+    """Write what is logged to a stream, in place of flytekit's own handlers and of Python's last resort.
 
+    What asyncio and gRPC have to say is about failures; it has the same form as the rest.
     flytekit's level stays (FLYTE_SDK_LOGGING_LEVEL); unless it is set, the agent's own is INFO.
 
     Args:
@@ -54,6 +55,8 @@ def configure(name: str, stream: TextIO) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_FORMATTERS[name]())
     logging.getLogger("flytekit").handlers = [handler]
+    # flytekit's records do not get as far as the root, so none is written twice.
+    logging.getLogger().addHandler(handler)
     if _LEVEL not in os.environ:
         logging.getLogger("flytekit.dbx_agent").setLevel(logging.INFO)
 

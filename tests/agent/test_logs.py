@@ -19,7 +19,11 @@ def stream() -> Iterator[io.StringIO]:
     before = (list(flytekit.handlers), flytekit.level, ours.level)
     # `pyflyte`, run in this process by another test, sets it to another.
     flytekit.setLevel(logging.WARNING)
+    others = list(logging.root.handlers)
     yield io.StringIO()
+    for handler in flytekit.handlers:
+        if handler not in others:
+            logging.root.removeHandler(handler)
     flytekit.handlers, flytekits_level, level = before
     flytekit.setLevel(flytekits_level)
     ours.setLevel(level)
@@ -46,6 +50,18 @@ def test_json_is_an_object_a_line_with_its_exception(stream: io.StringIO) -> Non
     assert ours["time"].endswith("+00:00")
     assert failure["message"] == "a call of create"
     assert failure["exception"].endswith("ValueError: invalid literal for int() with base 10: 'x'")
+
+
+def test_what_others_log_has_the_same_form(stream: io.StringIO) -> None:
+    """A task of asyncio that failed unseen is no line that a collector cannot read; nothing is written twice."""
+    configure("json", stream)
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    _log_a_failure()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["logger"], line["level"]) for line in lines] == [
+        ("asyncio", "ERROR"),
+        ("flytekit", "ERROR"),
+    ]
 
 
 def test_text_is_a_line_with_its_traceback_below(stream: io.StringIO) -> None:
