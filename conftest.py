@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,17 +12,12 @@ pytest_plugins = ["pytester", "tests.canaries.plugin"]
 
 _passed: set[str] = set()
 
-#: What a developer's shell may hold and what is tested would heed: settings, and how output looks.
-_FOREIGN = (
-    "DATABRICKS_",
-    "FLYTE_",
-    "DBX_",
-    "COLUMNS",
-    "FORCE_COLOR",
-    "NO_COLOR",
-    "PY_COLORS",
-    "PYTEST_ADDOPTS",
+#: What a shell may hold and what is tested would heed: settings, how output looks, the way to the network.
+_FOREIGN = re.compile(
+    r"(DATABRICKS|FLYTE|DBX)_.*|COLUMNS|FORCE_COLOR|NO_COLOR|PY_COLORS|PYTEST_ADDOPTS"
+    r"|(?i:http|https|all|no)_(?i:proxy)|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE"
 )
+_outer = dict(os.environ)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,8 +31,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart() -> None:
     """Let every test, and every process that it starts, find the same environment."""
-    for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
+    for name in filter(_FOREIGN.fullmatch, list(os.environ)):
         del os.environ[name]
+
+
+@pytest.fixture
+def outer_environment() -> dict[str, str]:
+    """The environment of pytest itself, for what has to reach the network."""
+    return dict(_outer)
 
 
 @pytest.hookimpl(wrapper=True)

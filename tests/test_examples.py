@@ -31,10 +31,11 @@ def test_the_flyte_project_names_the_lines_that_are_tested_here() -> None:
 
 
 @pytest.mark.soak
-def test_the_flyte_project_s_own_tox_run_is_green(tmp_path: Path) -> None:
+def test_the_flyte_project_s_own_tox_run_is_green(tmp_path: Path, outer_environment: dict[str, str]) -> None:
     """From the sources here, on every line."""
     done = subprocess.run(
         [sys.executable, "-m", "tox", "run", "--workdir", str(tmp_path), "-c", str(PROJECT / "tox.ini")],
+        env=outer_environment,
         capture_output=True,
         text=True,
         check=False,

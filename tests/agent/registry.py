@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .support import SOURCES
+
 __all__ = [
     "LISTED",
     "OURS",
@@ -22,8 +24,6 @@ __all__ = [
     "report",
     "run",
 ]
-
-SOURCES = Path(__file__).parents[2] / "src"
 
 REPORT = """
 import json

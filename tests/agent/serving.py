@@ -13,7 +13,7 @@ from typing import Any
 from flyteidl.admin import agent_pb2
 from grpc_health.v1 import health_pb2
 
-from .support import load_template, make_execution
+from .support import SOURCES, load_template, make_execution
 
 __all__ = [
     "DEADLINE_SECONDS",
@@ -29,7 +29,6 @@ __all__ = [
     "started",
 ]
 
-SOURCES = Path(__file__).parents[2] / "src"
 READY = "dbx-agent: listening on "
 DEADLINE_SECONDS = 30
 LIVENESS = "liveness"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,15 +10,26 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dbx_agent
 from dbx_emulator import Workspace
 
 DATA = Path(__file__).parent / "data"
+
+SOURCES = Path(dbx_agent.__file__).parents[1]
+"""Where this very agent is, for other interpreters: the checkout, or the wheel that was installed."""
 
 CANARY = "canary-0123456789"
 """A token that must never be seen outside a header."""
 
 CLIENT_CANARY = "canary-secret-0123456789"
 """Likewise, the secret of a client."""
+
+
+async def turn() -> None:
+    """Let the loop look at its sockets once."""
+    turned = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turned.set_result, None)
+    await turned
 
 
 class ManualClock:

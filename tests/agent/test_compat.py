@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.flyte
+import dbx_agent
 
-SOURCES = Path(__file__).parents[2] / "src"
+from .support import SOURCES
+
+pytestmark = pytest.mark.flyte
 
 
 def _run(code: str) -> subprocess.CompletedProcess[str]:
@@ -19,6 +20,12 @@ def _run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
     )
+
+
+def test_another_interpreter_has_this_very_agent() -> None:
+    """Where a wheel is installed, none of the processes that tests start runs the checkout beside it."""
+    done = _run("import dbx_agent; print(dbx_agent.__file__)")
+    assert (done.stdout.strip(), done.stderr) == (dbx_agent.__file__, "")
 
 
 @pytest.mark.fact("flyte.api.agent-and-connector")

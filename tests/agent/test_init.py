@@ -11,7 +11,7 @@ import pytest
 
 import dbx_agent
 
-SOURCES = Path(__file__).parents[2] / "src"
+from .support import SOURCES
 
 
 def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

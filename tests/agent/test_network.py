@@ -15,6 +15,8 @@ import trustme
 
 from dbx_agent.network import MAX_UNREAD_BYTES, AsyncioNetwork
 
+from .support import turn
+
 #: Each Python's asyncio has a TLS of its own, so every cell runs this.
 pytestmark = pytest.mark.flyte
 
@@ -49,13 +51,6 @@ async def _listening(serve: Handler, *, context: ssl.SSLContext | None = None) -
     server.close()
     for writer in done:
         writer.close()
-
-
-async def _turn() -> None:
-    """Let the loop look at its sockets once."""
-    turned = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(turned.set_result, None)
-    await turned
 
 
 async def _wait(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -159,10 +154,10 @@ async def test_what_nobody_reads_is_held_back() -> None:
         unread = stream._unread  # type: ignore[attr-defined]
         deadline = asyncio.get_running_loop().time() + 5.0
         while len(unread) <= MAX_UNREAD_BYTES and asyncio.get_running_loop().time() < deadline:
-            await _turn()
+            await turn()
         assert MAX_UNREAD_BYTES < len(unread) <= 2 * MAX_UNREAD_BYTES
         for _ in range(10):
-            await _turn()
+            await turn()
         assert len(unread) <= 2 * MAX_UNREAD_BYTES
         pieces = []
         while piece := await stream.read(65_536, timeout=5.0):

@@ -18,7 +18,7 @@ from dbx_agent.credentials import Credentials
 from dbx_agent.errors import ApiCallError
 from dbx_agent.instance import Instance, read_instance
 from dbx_agent.settings import Settings
-from tests.agent.support import ManualClock
+from tests.agent.support import ManualClock, turn
 
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{"run_id": 7}'
 
@@ -190,11 +190,8 @@ async def test_an_idle_connection_that_the_service_closed_is_not_used_again(cloc
 
 async def _closed(transport: Any) -> None:
     """Wait until the client's side has noticed that its connection was closed."""
-    turn = asyncio.Event()
     while not transport._pool.has_expired():
-        asyncio.get_running_loop().call_soon(turn.set)
-        await turn.wait()
-        turn.clear()
+        await turn()
 
 
 @pytest.mark.behaviour(7)
