@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import httpx
 import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.jobs import NotebookTask, SubmitTask
 
 from dbx_emulator import Clock, Outcome, Timing, UsageError, Workspace
 from dbx_emulator.testing import SWEEP_KINDS, LifeOutcome, SweepReport, sweep
@@ -368,6 +371,9 @@ def _calls_more(workspace: Workspace) -> None:
         pytest.param(_calls_differently, r"calls differently each time.*runs/list\[1\]", id="other-calls"),
         pytest.param(_calls_more, r"calls differently each time.*their number", id="more-calls"),
         pytest.param(lambda _: None, "made no call of the workspace", id="no-calls"),
+        pytest.param(
+            lambda ws: ws.tokn, "raised AttributeError before it called the workspace: .*tokn", id="raises"
+        ),
         pytest.param("life", "cannot be called", id="no-function"),
     ],
 )
@@ -375,6 +381,26 @@ def test_life_that_cannot_be_swept_is_refused(life: Callable[[Workspace], object
     """It is said why, before any fault."""
     with pytest.raises(UsageError, match=told):
         sweep(life)
+
+
+def test_chance_is_the_same_in_each_life() -> None:
+    """The SDK's pauses have jitter, and yet each of its calls can be named; nobody else's chance is changed."""
+    seen = set()
+
+    def life(workspace: Workspace) -> str:
+        seen.add(random.getstate())
+        client = WorkspaceClient(host=workspace.url, token=workspace.token)
+        task = SubmitTask(task_key="a", existing_cluster_id="1", notebook_task=NotebookTask("/a"))
+        run = client.jobs.submit(run_name="etl", idempotency_token="etl", tasks=[task]).result()
+        assert run.state is not None
+        return str(run.state.result_state)
+
+    for _ in range(2):
+        before = random.getstate()
+        sweep(life, workspace=lambda: Workspace(timing=Timing(run="5m")), kinds=["429"]).check()
+        assert random.getstate() == before
+        random.shuffle([1, 2])
+    assert len(seen) == 1
 
 
 def test_endless_life_that_catches_everything_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -192,7 +194,7 @@ class Lives:
         error: BaseException | None = None
         is_cut = False
         try:
-            with workspace.intercept():
+            with _same_chance(workspace.seed), workspace.intercept():
                 value = _ended(self.life(workspace, **self.arguments))
         except _OutOfCallsError:
             is_cut = True
@@ -280,6 +282,17 @@ class Lives:
             is_cancel_requested=job_run.is_cancel_requested,
             is_nested=job_run.above is not None,
         )
+
+
+@contextmanager
+def _same_chance(seed: int) -> Iterator[None]:
+    """Let whoever draws from Python's `random`, as clients do for their pauses, draw the same in each life."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def _ended(value: object) -> object:

@@ -273,6 +273,10 @@ def _live_without_faults(lives: Lives, same: Callable[[LifeOutcome], object] | N
         raise UsageError(f"life: it never ends, even without faults: it made {_MOST_CALLS:,} calls")
     if first.broken_off:
         raise UsageError(f"life: it never ends, even without faults: {first.broken_off}") from first.error
+    if first.error is not None and not first.calls:
+        raise UsageError(
+            f"life: it raised {type(first.error).__name__} before it called the workspace: {first.error}"
+        ) from first.error
     if not first.calls:
         raise UsageError("life: it made no call of the workspace; its clients are to call `workspace.url`")
     second = lives.live((), most_calls=_MOST_CALLS, positions={})[1]
@@ -282,8 +286,8 @@ def _live_without_faults(lives: Lives, same: Callable[[LifeOutcome], object] | N
             (f"{a} and {b}" for a, b in zip(ours, theirs, strict=False) if a != b), "their number"
         )
         raise UsageError(
-            f"life: it calls differently each time, even without faults ({differing}), so "
-            "that no call can be named"
+            f"life: it calls differently each time, even without faults ({differing}), so that no call can be "
+            "named; let chance be the same in each life, as Python's random is"
         )
     if same is not None:
         told = "" if same(first) == same(second) else "what same() returns differs"
