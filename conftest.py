@@ -29,8 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     """Let every test, and every process that it starts, find the same environment."""
+    if session.config.getoption("dist", "no") != "no":
+        return  # It has workers, which run the tests and are to know what there was.
     for name in filter(_FOREIGN.fullmatch, list(os.environ)):
         del os.environ[name]
 
