@@ -77,7 +77,9 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             await self._wait(timeout, httpcore.ReadTimeout)
         data = bytes(self._unread[:max_bytes])
         del self._unread[:max_bytes]
-        self._transport.resume_reading()
+        # Python 3.10 has nothing under its TLS any more once the connection is closed.
+        if not self._closed.done():
+            self._transport.resume_reading()
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -226,6 +226,23 @@ async def test_bytes_go_both_ways_under_tls() -> None:
 
 
 @pytest.mark.asyncio
+async def test_what_arrived_is_read_after_the_connection_is_closed_under_tls() -> None:
+    """An answer may be here in whole, and the service gone, before anybody reads it."""
+    server, client = _contexts()
+
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"answer")
+        await writer.drain()
+        writer.close()
+
+    async with _connected(serve, context=server) as plain:
+        stream = await plain.start_tls(client, "localhost", timeout=5.0)
+        await asyncio.wait_for(stream._closed, 5.0)  # type: ignore[attr-defined]
+        assert await stream.read(4, timeout=5.0) + await stream.read(4, timeout=5.0) == b"answer"
+        assert await stream.read(4, timeout=5.0) == b""
+
+
+@pytest.mark.asyncio
 async def test_an_untrusted_certificate_is_no_connection() -> None:
     """Nothing was sent to whoever it is."""
     server, _ = _contexts()
